@@ -1,0 +1,8 @@
+"""`python -m oauth_codex` is `oauth-codex`."""
+
+from __future__ import annotations
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,351 @@
+"""What the sync and the async client share: nothing in here waits for anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from .. import messages as say
+from ..spi.operations import (
+    BATCHES_CREATE,
+    FILES_CREATE,
+    FILES_DELETE,
+    STORE_FILES_CREATE,
+    STORE_FILES_UPLOAD,
+    STORES_RETRIEVE,
+    Answer,
+    Operation,
+)
+from ..spi.requests import CallOptions, Request, VectorStoreRetrieve
+from ..spi.values import check_id
+from ..types.files import FileBytes
+from ..types.sentinels import NOT_GIVEN, NotGiven, Omit
+from .dispatch import check_batch_size, dispatch, new_request_id, perform, reading, validate
+from .opening import Arguments, open_backend
+from .paths import match, merge
+from .polling import Patience
+from .running import Unstarted
+from .uploads import check_kind, check_path, opened
+
+if TYPE_CHECKING:
+    from ..types.files import FileTypes
+
+_OPTIONS = ("extra_headers", "extra_query", "timeout")
+_ALL_OPTIONS = frozenset((*_OPTIONS, "extra_body"))
+#: Arguments of helpers that are no parameters of an operation, for the hint at a misspelt one.
+_OF_HELPERS = ("file", "max_concurrency", "max_wait_seconds", "poll_interval_ms", "purpose")
+
+
+def sent(**named: object) -> dict[str, object]:
+    """The arguments that were given; an explicit None is one of them, and is sent as null."""
+    return {name: value for name, value in named.items() if not isinstance(value, Omit | NotGiven)}
+
+
+def given(**named: object) -> dict[str, object]:
+    """The arguments that were given, where None means the same as leaving an argument out."""
+    return {n: v for n, v in named.items() if v is not None and not isinstance(v, Omit | NotGiven)}
+
+
+class Core:
+    """Performs operations on an open backend, with the options of a client."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self.opened = open_backend(arguments)
+        self.timeout: Any = arguments.timeout
+        # A remote driver has those of the constructor among its options.
+        self.max_retries: int | NotGiven = NOT_GIVEN
+        self.headers: Mapping[str, str] = {}
+
+    def copy(self, timeout: Any, max_retries: int | NotGiven, default_headers: Mapping[str, str] | None) -> Core:
+        """The same backend with other limits and more headers.
+
+        Raises:
+            ParameterValidationError: A limit is wrong.
+        """
+        clone = object.__new__(type(self))
+        clone.opened = self.opened
+        clone.timeout = self.timeout if isinstance(timeout, NotGiven) else timeout
+        clone.max_retries = self.max_retries if isinstance(max_retries, NotGiven) else max_retries
+        if isinstance(clone.max_retries, int) and clone.max_retries < 0:
+            raise say.below_minimum("max_retries", max_retries, 0)
+        clone.headers = {**self.headers, **(default_headers or {})}
+        return clone
+
+    @property
+    def local(self) -> bool:
+        """Whether the backend answers in this process."""
+        return self.opened.local
+
+    def call(
+        self,
+        operation: Operation,
+        fields: dict[str, object],
+        options: Mapping[str, Any],
+        request_id: str | None = None,
+    ) -> Any:
+        """Perform an operation.
+
+        Args:
+            operation: Its row of the table.
+            fields: The named arguments that were given.
+            options: Those of `RequestOptions` that were given.
+            request_id: Id of the call, if it is chosen already.
+
+        Raises:
+            TypeError: There is an option that does not exist.
+        """
+        backend = self.opened.live()
+        if options:
+            fields = self._merged(operation, fields, options)
+        found = self._call_options(options)
+        if request_id is not None:
+            found["request_id"] = request_id
+        return dispatch(backend, operation, fields, found, again=self._again)
+
+    def _again(self, operation: Operation, request: Request) -> Any:
+        return perform(self.opened.live(), operation, request, self._again)
+
+    def upload(self, file: FileTypes, fields: dict[str, object], options: Mapping[str, Any]) -> Any:
+        """Upload a file; what is opened here is closed here.
+
+        Raises:
+            TypeError: It is none of the accepted kinds, or there is an option that does not exist.
+        """
+        return self._send(FILES_CREATE, file, fields, options)
+
+    def _send(
+        self, operation: Operation, file: FileTypes, fields: dict[str, object], options: Mapping[str, Any]
+    ) -> Any:
+        """Perform an operation with a file."""
+        self.opened.live()
+        body = options.get("extra_body")
+        for name in ("content", "filename", "content_type"):
+            if name in fields or (isinstance(body, Mapping) and name in body):
+                raise say.unknown_parameter(name, ("file=(filename, content, content_type)",))
+        with opened(file) as source:
+            return self.call(operation, {**fields, **source.fields()}, options)
+
+    def read(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> FileBytes:
+        """Perform an operation that answers with a stream, and read the whole of it."""
+        request_id = new_request_id()
+        stream: BinaryIO = self.call(operation, fields, options, request_id)
+
+        def read() -> bytes:
+            with stream:
+                return stream.read()
+
+        content = FileBytes(reading(self.opened.live(), operation, read, request_id))
+        content._request_id = request_id
+        return content
+
+    def attach_new(
+        self,
+        vector_store_id: str,
+        file: FileTypes,
+        purpose: str,
+        fields: dict[str, object],
+        options: Mapping[str, Any],
+    ) -> Any:
+        """Upload a file and attach it.
+
+        Nothing is left when attaching fails, and nothing is uploaded for a wrong argument.
+        """
+        fields = {"vector_store_id": vector_store_id, **fields}
+        check_kind(file)
+        self.check(STORE_FILES_CREATE, {**fields, "file_id": "file-new"}, options)
+        if self.opened.backend.capabilities.upload_files:
+            return self._send(STORE_FILES_UPLOAD, file, {**fields, "purpose": purpose}, options)
+        self._look_for_store(vector_store_id)
+        uploaded = self.upload(file, {"purpose": purpose}, _without_body(options))
+        try:
+            return self.call(STORE_FILES_CREATE, {**fields, "file_id": uploaded.id}, options)
+        except BaseException as error:
+            self.undo([uploaded.id], error)
+            raise
+
+    def check(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> None:
+        """Refuse arguments that are wrong before anything happens.
+
+        Raises:
+            ParameterValidationError: A parameter is missing, unknown or wrong.
+        """
+        self.opened.live()
+        self._call_options(options)
+        validate(operation, self._merged(operation, fields, options))
+
+    def _look_for_store(self, vector_store_id: object) -> None:
+        """Refuse an unknown or expired store before anything is uploaded to it, where asking costs no request over a network."""
+        if self.local:
+            request = VectorStoreRetrieve.model_construct(
+                vector_store_id=check_id(vector_store_id, "vector_store_id"),
+                brief=True,
+                options=CallOptions(request_id=new_request_id()),
+            )
+            store = perform(self.opened.live(), STORES_RETRIEVE, request)
+            if store.status == "expired":
+                raise say.store_expired(store.id, store.expires_at)
+
+    def undo(self, file_ids: Sequence[str], because: BaseException) -> None:
+        """Delete files that a failed call has uploaded.
+
+        One that cannot be deleted is noted on the error being raised.
+        """
+        for file_id in file_ids:
+            try:
+                self.call(FILES_DELETE, {"file_id": file_id}, {})
+            except Exception as error:
+                because.add_note(f"The file {file_id}, uploaded by this call, could not be deleted again: {error}")
+
+    def batch_plan(
+        self,
+        fields: dict[str, object],
+        files: Sequence[FileTypes],
+        purpose: str,
+        max_concurrency: int,
+        options: Mapping[str, Any],
+    ) -> list[Callable[[], str]]:
+        """The uploads that a batch begins with, after everything that can be checked has been.
+
+        Returns:
+            One task a file; each returns the id of the uploaded file.
+
+        Raises:
+            TypeError: A file is none of the accepted kinds.
+            ParameterValidationError: A parameter is wrong, or there is nothing to attach.
+        """
+        if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int):
+            raise say.wrong_type("max_concurrency", max_concurrency, "an integer")
+        if max_concurrency < 1:
+            raise say.below_minimum("max_concurrency", max_concurrency, 1)
+        for file in files:
+            check_kind(file)
+        attached = fields["file_ids"]
+        if isinstance(attached, str) or not isinstance(attached, Sequence):
+            raise say.wrong_type("file_ids", attached, "an array of file ids")
+        if not files and not attached:
+            raise say.array_length("files", 0, 1, self.opened.backend.capabilities.max_batch_files)
+        check_batch_size(self.opened.backend, len(files) + len(attached), bool(files))
+        placeholders = [f"file-new{number}" for number in range(len(files))]
+        self.check(BATCHES_CREATE, {**fields, "file_ids": [*attached, *placeholders]}, options)
+        for number, file in enumerate(files):
+            try:
+                check_path(file)
+            except Exception as error:
+                _name_file(error, number, file)
+                raise
+        self._look_for_store(fields["vector_store_id"])
+        quiet = _without_body(options)
+
+        def task(file: FileTypes) -> Callable[[], str]:
+            return lambda: str(self.upload(file, {"purpose": purpose}, quiet).id)
+
+        return [task(file) for file in files]
+
+    def uploaded(self, outcomes: Sequence[str | BaseException], files: Sequence[FileTypes]) -> list[str]:
+        """The ids of uploads that all went well, in their order.
+
+        Raises:
+            BaseException: The first of those that failed, in the order of the files, with a note that says
+                which; the other files have been deleted again.
+        """
+        failed = [
+            (number, outcome)
+            for number, outcome in enumerate(outcomes)
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Unstarted)
+        ]
+        if not failed:
+            return [str(outcome) for outcome in outcomes]
+        number, error = failed[0]
+        if number < len(files):
+            _name_file(error, number, files[number])
+        self.undo([outcome for outcome in outcomes if isinstance(outcome, str)], error)
+        raise error
+
+    def polling(self, options: Mapping[str, Any], patience: Patience) -> dict[str, Any]:
+        """Options of the requests that look whether something is done."""
+        quiet = _without_body(options)
+        if not self.local:
+            quiet["extra_headers"] = {**patience.headers(), **(quiet.get("extra_headers") or {})}
+        return quiet
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        query: Mapping[str, object] | None,
+        files: Mapping[str, FileTypes] | None,
+        options: Mapping[str, Any],
+    ) -> Any:
+        """Perform the operation at an address; see `client.request`."""
+        self.opened.live()
+        operation, fields = match(method, path)
+        merge(fields, query or {})
+        merge(fields, body or {})
+        if operation.multipart:
+            merge(fields, files or {})
+            if "file" not in fields:
+                raise say.missing("file")
+            return self.upload(cast("FileTypes", fields.pop("file")), fields, options)
+        if files:
+            raise say.unknown_parameter("files", ["body", "query"])
+        if operation.answer is Answer.BYTES:
+            return self.read(operation, fields, options)
+        return self.call(operation, fields, options)
+
+    def _merged(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> dict[str, object]:
+        for name in options:
+            if name not in _ALL_OPTIONS:
+                raise _unexpected(operation, name)
+        extra: Any = options.get("extra_body")
+        if extra is None:
+            return fields
+        if not isinstance(extra, Mapping):
+            raise say.wrong_type("extra_body", extra, "an object")
+        for name in extra:
+            if f"{{{name}}}" in operation.path:
+                raise say.unknown_parameter(name, [n for n in operation.request.model_fields if n not in fields])
+        return {**fields, **sent(**extra)}
+
+    def _call_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        found = {
+            name: options[name]
+            for name in _OPTIONS
+            if options.get(name) is not None or (name == "timeout" and name in options)
+        }
+        if self.headers:
+            found["extra_headers"] = {**self.headers, **found.get("extra_headers", {})}
+        if not isinstance(self.max_retries, NotGiven):
+            found["max_retries"] = self.max_retries
+        if isinstance(found.get("timeout"), NotGiven):
+            del found["timeout"]
+        if "timeout" not in found and not isinstance(self.timeout, NotGiven):
+            found["timeout"] = self.timeout
+        if found.get("timeout") is not None:
+            _check_timeout(found["timeout"])
+        return found
+
+
+def _name_file(error: BaseException, number: int, file: FileTypes) -> None:
+    name = check_kind(file)[0]
+    error.add_note(f"while uploading files[{number}]{f' ({say.shown(name)})' if name else ''}")
+
+
+def _unexpected(operation: Operation, name: str) -> TypeError:
+    """What Python says of a keyword that a function does not have, with the nearest one that there is."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [*operation.request.model_fields, *_ALL_OPTIONS, *_OF_HELPERS], n=1)
+    hint = f". Did you mean '{near[0]}'?" if near else ""
+    return TypeError(f"{operation.name} got an unexpected keyword argument '{name[:80]}'{hint}")
+
+
+def _check_timeout(value: Any) -> None:
+    if isinstance(value, bool) or not (isinstance(value, int | float) or hasattr(value, "read")):
+        raise say.wrong_type("timeout", value, "a number of seconds, an httpx.Timeout or None")
+    if isinstance(value, int | float) and not value > 0:
+        raise say.wrong_type("timeout", value, "a number of seconds above 0")
+
+
+def _without_body(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name != "extra_body"}

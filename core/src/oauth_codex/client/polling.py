@@ -1,0 +1,91 @@
+"""How long to wait between two looks at something that is being processed, and when to stop waiting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .. import messages as say
+from ..errors import PollTimeoutError
+from ..types.sentinels import NotGiven, Omit
+
+#: Seconds between two looks: a local driver answers at once, so it is asked soon and then ever less often.
+FIRST, GROWTH, LONGEST = 0.05, 1.5, 1.0
+
+
+class Patience:
+    """When to look again. Made before anything is sent, so that wrong arguments have no effect.
+
+    Raises:
+        ParameterValidationError: An interval or a limit is not a finite number of at least 0.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        now: Callable[[], float],
+        local: bool,
+        poll_interval_ms: object = None,
+        max_wait_seconds: object = None,
+    ) -> None:
+        """Set the terms.
+
+        Args:
+            what: What is waited for, as the error calls it.
+            now: Monotonic time in seconds.
+            local: Whether the driver is local; a remote service is asked once a second.
+            poll_interval_ms: Milliseconds between two looks; None or omitted for the driver's own pace.
+            max_wait_seconds: When to give up; None or omitted for never, 0 for without a single look.
+        """
+        fixed = _amount(poll_interval_ms, "poll_interval_ms")
+        self._what = what
+        self._now = now
+        self._limit = _amount(max_wait_seconds, "max_wait_seconds")
+        self._deadline: float | None = None
+        self._growth = GROWTH if fixed is None and local else 1.0
+        self._interval = fixed / 1000 if fixed is not None else FIRST if local else LONGEST
+        self.fixed_ms = fixed
+
+    def headers(self) -> dict[str, str]:
+        """Headers of a polling request, as the OpenAI SDK sends them."""
+        headers = {"X-Stainless-Poll-Helper": "true"}
+        if self.fixed_ms is not None:
+            headers["X-Stainless-Custom-Poll-Interval"] = f"{self.fixed_ms:g}"
+        return headers
+
+    def check(self, last: Any, what: str | None = None) -> None:
+        """Stop waiting if time is up; the first call starts the clock.
+
+        Args:
+            last: The object as last seen.
+            what: Says more of what is waited for, once its id is known.
+
+        Raises:
+            PollTimeoutError: Time is up.
+        """
+        if self._limit is None:
+            return
+        if self._deadline is None:
+            self._deadline = self._now() + self._limit
+        if self._now() >= self._deadline:
+            raise PollTimeoutError(f"Timed out waiting for {what or self._what} to finish processing", last=last)
+
+    def delay(self) -> float:
+        """Seconds until the next look, never beyond the limit."""
+        interval = self._interval
+        self._interval = min(interval * self._growth, max(LONGEST, interval))
+        if self._deadline is None:
+            return interval
+        return max(0.0, min(interval, self._deadline - self._now()))
+
+
+def _amount(value: object, param: str) -> float | None:
+    if value is None or isinstance(value, Omit | NotGiven):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise say.wrong_type(param, value, "a finite number")
+    if value < 0:
+        raise say.below_minimum(param, value, 0, "decimal")
+    return float(value)

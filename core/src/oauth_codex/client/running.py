@@ -1,0 +1,185 @@
+"""The one difference between the two clients that is no matter of spelling: how a blocking call is run.
+
+`_async/` is written against `AsyncRunner`; `_sync/`, generated from it, against `SyncRunner`. anyio is
+imported by the async one only, when it is first used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..types.pages import AsyncCursorPage, AsyncPage, AsyncPaginator, SyncCursorPage, SyncPage
+
+if TYPE_CHECKING:
+    import anyio
+    from anyio.lowlevel import RunVar
+
+R = TypeVar("R")
+
+#: Threads in which one async client makes calls at the same time.
+THREADS = 40
+
+
+class SyncRunner:
+    """Calls directly."""
+
+    def run(self, function: Callable[..., R], *args: Any) -> R:
+        """Call it."""
+        return function(*args)
+
+    #: In the async runner a call that cancellation cannot interrupt.
+    shielded = run
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def cursor_page(self, function: Callable[..., Any], *args: Any) -> SyncCursorPage[Any]:
+        """A page of a list."""
+        page: SyncCursorPage[Any] = function(*args)
+        return page
+
+    def plain_page(self, function: Callable[..., Any], *args: Any) -> SyncPage[Any]:
+        """A page of search results or content."""
+        page: SyncPage[Any] = function(*args)
+        return page
+
+    def finished(self, answer: Any) -> Any:
+        """An answer as this client gives it."""
+        return answer
+
+    def settle(self, tasks: Sequence[Callable[[], R]], limit: int) -> list[R | BaseException]:
+        """Run tasks in at most `limit` threads; after a failure none is started, those that run are waited
+        for.
+
+        Returns:
+            The outcome of each task in their order: its result, its exception, or `Unstarted`; and one more
+            at the end if the waiting itself was interrupted.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        stopped = False
+
+        def attempt(task: Callable[[], R]) -> R | BaseException:
+            nonlocal stopped
+            if stopped:
+                return Unstarted()
+            try:
+                return task()
+            except BaseException as error:
+                stopped = True
+                return error
+
+        outcomes: list[R | BaseException] = []
+        pool = ThreadPoolExecutor(max(1, min(limit, len(tasks))), thread_name_prefix="oauth-codex-upload")
+        try:
+            futures = [pool.submit(attempt, task) for task in tasks]
+            try:
+                outcomes += [future.result() for future in futures]
+            except BaseException as error:  # the main thread was interrupted while it waited
+                stopped = True
+                outcomes = [*(future.result() for future in futures), error]
+        finally:
+            pool.shutdown()
+        return outcomes
+
+
+class AsyncRunner:
+    """Calls in worker threads, so that the event loop is never blocked."""
+
+    def __init__(self) -> None:
+        self._limiter: RunVar[anyio.CapacityLimiter | None] | None = None
+
+    async def run(self, function: Callable[..., R], *args: Any) -> R:
+        """Call it in a worker thread; a call that has begun is finished even when the caller is cancelled."""
+        import anyio
+        import anyio.to_thread
+        from anyio.lowlevel import RunVar
+
+        if self._limiter is None:
+            self._limiter = RunVar("oauth_codex_threads")  # a limiter belongs to one event loop
+        limiter = self._limiter.get(None)
+        if limiter is None:
+            limiter = anyio.CapacityLimiter(THREADS)
+            self._limiter.set(limiter)
+        return await anyio.to_thread.run_sync(function, *args, limiter=limiter, abandon_on_cancel=False)
+
+    async def shielded(self, function: Callable[..., R], *args: Any) -> R:
+        """Call it even though the caller is being cancelled: for undoing what a failed call has done."""
+        import anyio
+
+        with anyio.CancelScope(shield=True):
+            return await self.run(function, *args)
+        raise AssertionError("a scope that nobody cancels swallows no exception")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        import anyio
+
+        await anyio.sleep(seconds)
+
+    def cursor_page(self, function: Callable[..., Any], *args: Any) -> AsyncPaginator[Any, AsyncCursorPage[Any]]:
+        """A page of a list, still to be awaited or iterated."""
+
+        async def fetch() -> AsyncCursorPage[Any]:
+            return AsyncCursorPage.over(await self.run(function, *args), self.run)
+
+        return AsyncPaginator(fetch)
+
+    def plain_page(self, function: Callable[..., Any], *args: Any) -> AsyncPaginator[Any, AsyncPage[Any]]:
+        """A page of search results or content, still to be awaited or iterated."""
+
+        async def fetch() -> AsyncPage[Any]:
+            return AsyncPage.over(await self.run(function, *args), self.run)
+
+        return AsyncPaginator(fetch)
+
+    def finished(self, answer: Any) -> Any:
+        """An answer as this client gives it: pages become async ones."""
+        if isinstance(answer, SyncCursorPage):
+            return AsyncCursorPage.over(answer, self.run)
+        if isinstance(answer, SyncPage):
+            return AsyncPage.over(answer, self.run)
+        return answer
+
+    async def settle(self, tasks: Sequence[Callable[[], R]], limit: int) -> list[R | BaseException]:
+        """Run tasks in at most `limit` worker threads; after a failure none is started, those that run are
+        waited for.
+
+        Returns:
+            The outcome of each task in their order: its result, its exception, or `Unstarted`; and one more
+            at the end if the waiting itself was interrupted.
+        """
+        import anyio
+
+        outcomes: list[R | BaseException] = [Unstarted() for _ in tasks]
+        turn = anyio.Semaphore(limit)
+        stopped = False
+
+        async def attempt(number: int) -> None:
+            nonlocal stopped
+            async with turn:
+                if stopped:
+                    return
+                try:
+                    outcomes[number] = await self.shielded(tasks[number])
+                except BaseException as error:
+                    stopped = True
+                    outcomes[number] = error
+
+        cancelled: BaseException | None = None
+        try:
+            async with anyio.create_task_group() as group:
+                for number in range(len(tasks)):
+                    group.start_soon(attempt, number)
+        except anyio.get_cancelled_exc_class() as error:
+            cancelled = error
+        if cancelled is not None:
+            outcomes.append(cancelled)
+        return outcomes
+
+
+class Unstarted(Exception):
+    """A task that was not begun, because another one had failed."""

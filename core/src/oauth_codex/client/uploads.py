@@ -1,0 +1,197 @@
+"""What an upload may be, and how it becomes one readable binary stream."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from .. import messages as say
+from ..errors import ParameterValidationError, StorageError
+
+if TYPE_CHECKING:
+    from ..types.files import FileTypes
+
+_DEFAULT_NAME = "upload"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An upload that is ready to be read.
+
+    Attributes:
+        stream: The bytes, from the current position of what was given.
+        filename: Its name.
+        content_type: Its media type, if the caller gave one.
+    """
+
+    stream: BinaryIO
+    filename: str
+    content_type: str | None
+
+    def fields(self) -> dict[str, object]:
+        """The fields of the request."""
+        fields: dict[str, object] = {"content": self.stream, "filename": self.filename}
+        if self.content_type is not None:
+            fields["content_type"] = self.content_type
+        return fields
+
+
+def check_kind(file: FileTypes) -> tuple[str | None, Any, str | None]:
+    """Name, content and media type of an upload, before anything is opened or read.
+
+    Raises:
+        TypeError: It is none of the accepted kinds.
+    """
+    name: str | None = None
+    kind: str | None = None
+    content: Any = file
+    if isinstance(file, tuple):
+        if not 2 <= len(file) <= 4:
+            raise TypeError(
+                f"An upload given as a tuple is (filename, content[, content_type[, headers]]), not {len(file)} values."
+            )
+        parts: tuple[Any, ...] = file
+        name, content, kind, headers = parts + (None,) * (4 - len(parts))
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"The filename of an upload is a str or None, not {type(name).__name__}.")
+        if kind is None and isinstance(headers, Mapping):  # the only header of the part that says something of the file
+            kind = next((v for k, v in headers.items() if k.lower() == "content-type"), None)
+        if kind is not None and not isinstance(kind, str):
+            raise TypeError(f"The content type of an upload is a str or None, not {type(kind).__name__}.")
+    if not isinstance(content, str | bytes | bytearray | memoryview | os.PathLike) and not callable(
+        getattr(content, "read", None)
+    ):
+        raise TypeError(
+            f"Cannot upload {type(content).__name__}: expected bytes, bytearray, memoryview, a path"
+            " (str or os.PathLike), an open file, or a tuple (filename, content[, content_type[, headers]])."
+        )
+    return name or _own_name(content), content, kind
+
+
+def _own_name(content: Any) -> str | None:
+    """The name that the content itself carries, without its folders."""
+    path = content if isinstance(content, str | os.PathLike) else getattr(content, "name", None)
+    if not isinstance(path, str | os.PathLike):  # an integer is the name of a bare file descriptor
+        return None
+    return os.path.basename(os.fsdecode(path))
+
+
+@contextmanager
+def opened(file: FileTypes) -> Iterator[Source]:
+    """An upload as a stream. A path is opened here and closed here; a handle of the caller is only read.
+
+    Raises:
+        TypeError: It is none of the accepted kinds.
+        OSError: The path cannot be opened.
+    """
+    name, content, kind = check_kind(file)
+    if isinstance(content, str | os.PathLike):
+        with _open(content) as stream:
+            yield Source(stream, name or _DEFAULT_NAME, kind)
+    elif isinstance(content, bytes):
+        yield Source(io.BytesIO(content), name or _DEFAULT_NAME, kind)  # shares the memory of the bytes
+    elif isinstance(content, bytearray | memoryview):
+        yield Source(cast(BinaryIO, _Memory(content)), name or _DEFAULT_NAME, kind)
+    else:
+        handle = _Handle(content)
+        try:
+            yield Source(cast(BinaryIO, handle), name or _DEFAULT_NAME, kind)
+        except StorageError as error:
+            if handle.failure is not None and error.__cause__ is handle.failure:
+                raise handle.failure from None  # reading the caller's handle failed, not the driver
+            raise
+
+
+def _open(path: str | os.PathLike[str]) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except ValueError:  # a NUL or a lone surrogate
+        raise ParameterValidationError(
+            f"Invalid 'file': {say.shown(path)} cannot be the path of a file.", param="file"
+        ) from None
+
+
+def check_path(file: FileTypes) -> None:
+    """Find out before a batch begins whether a path can be opened. A pipe or a device is left alone.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    content = check_kind(file)[1]
+    if not isinstance(content, str | os.PathLike):
+        return
+    if os.path.isfile(content) or os.path.isdir(content) or not os.path.exists(content):
+        _open(content).close()
+
+
+def several(files: Iterable[FileTypes]) -> tuple[FileTypes, ...]:
+    """The uploads of a batch.
+
+    Raises:
+        TypeError: It is a single upload, whose letters, bytes or lines would pass for uploads.
+    """
+    single = isinstance(files, str | bytes | bytearray | memoryview | os.PathLike | Mapping)
+    if single or callable(getattr(files, "read", None)) or not isinstance(files, Iterable):
+        raise TypeError(f"files takes several uploads, not {type(files).__name__}; write files=[...] for a single one.")
+    return tuple(files)
+
+
+class _Memory(io.RawIOBase):
+    """Reads a buffer where it lies, without a copy of the whole."""
+
+    def __init__(self, buffer: bytearray | memoryview) -> None:
+        view = memoryview(buffer)
+        self._view = view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        piece = self._view[self._at : self._at + len(target)]
+        target[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+
+class _Handle(io.RawIOBase):
+    """Reads anything that has `read`, of bytes or of text, which becomes UTF-8. Leaves the handle open."""
+
+    def __init__(self, handle: Any) -> None:
+        self._read: Callable[[int], Any] = handle.read
+        self._rest = b""
+        self.failure: BaseException | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        if not self._rest:
+            self._rest = self._next(len(target))
+        count = min(len(target), len(self._rest))
+        target[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def _next(self, size: int) -> bytes:
+        try:
+            piece = self._read(size)
+            if isinstance(piece, str):
+                return piece.encode()
+            if isinstance(piece, bytes | bytearray | memoryview):
+                return bytes(piece)
+            raise TypeError(f"read() of the uploaded file returned {type(piece).__name__}, not bytes or str.")
+        except UnicodeEncodeError:
+            raise say.lone_surrogate("file") from None
+        except UnicodeDecodeError as error:
+            raise ParameterValidationError(
+                f"Invalid 'file': it was opened as text, but is not {error.encoding} text. Open it with mode 'rb'.",
+                param="file",
+            ) from error
+        except BaseException as error:
+            self.failure = error
+            raise

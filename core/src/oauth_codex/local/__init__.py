@@ -1,0 +1,9 @@
+"""The engine that every local driver shares: hand it a catalog and an index provider, and it is a backend."""
+
+from __future__ import annotations
+
+from .backend import LocalBackend
+from .catalog.catalog import Catalog
+from .matrix import MatrixIndex, MatrixProvider
+
+__all__ = ["Catalog", "LocalBackend", "MatrixIndex", "MatrixProvider"]

@@ -1,0 +1,112 @@
+"""The composition root: a catalog, an index provider and an embedder make a backend."""
+
+from __future__ import annotations
+
+from ..errors import ConfigurationError
+from ..spi.capabilities import Capabilities
+from ..spi.driver import DriverContext
+from ..spi.index import VectorIndexProvider
+from .batches import LocalBatches
+from .catalog.catalog import Catalog
+from .catalog.expiry import Expiry
+from .engine import Engine
+from .files import LocalFiles
+from .ingest.engine import Ingest
+from .search.engine import Search
+from .vector_stores import LocalVectorStores
+
+
+class LocalBackend:
+    """A backend over a catalog; the vector index beside it is a cache. Thread-safe.
+
+    Opening takes up work that a dead process left. `scoped` views share everything, and only the backend itself closes it.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        index_provider: VectorIndexProvider,
+        context: DriverContext,
+        *,
+        name: str,
+        capabilities: Capabilities,
+    ) -> None:
+        embedder = context.embedder
+        if embedder is None:
+            raise ConfigurationError(
+                f'The driver {name!r} needs an embedder, and none was given: give embedder=, for instance "hashing".',
+                key="embedder",
+            )
+        if context.ingest != "inline":
+            raise ConfigurationError(
+                f"ingest={context.ingest!r} is not available in this version; files are processed before a call returns."
+                ' Use ingest="inline", or leave it out.',
+                key="ingest",
+                value=context.ingest,
+            )
+        engine = Engine(
+            catalog,
+            context,
+            capabilities,
+            embedder,
+            Ingest(catalog, context, embedder),
+            Search(catalog, index_provider, context, embedder),
+            Expiry(catalog),
+        )
+        self._bind(engine, name, context.namespace, owner=True)
+        try:
+            engine.ingest.drain()
+        except BaseException:
+            self.close()
+            raise
+
+    def _bind(self, engine: Engine, name: str, namespace: str, *, owner: bool) -> None:
+        self._engine = engine
+        self._name = name
+        self._must_close = owner
+        self._files = LocalFiles(engine, namespace)
+        self._vector_stores = LocalVectorStores(engine, namespace)
+        self._batches = LocalBatches(engine, namespace)
+
+    @property
+    def name(self) -> str:
+        """Name of the driver."""
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this backend can do."""
+        return self._engine.capabilities
+
+    @property
+    def files(self) -> LocalFiles:
+        """The uploaded files."""
+        return self._files
+
+    @property
+    def vector_stores(self) -> LocalVectorStores:
+        """The vector stores."""
+        return self._vector_stores
+
+    @property
+    def batches(self) -> LocalBatches:
+        """The file batches."""
+        return self._batches
+
+    def scoped(self, namespace: str) -> LocalBackend:
+        """The same storage seen from another namespace."""
+        view = LocalBackend.__new__(LocalBackend)
+        view._bind(self._engine, self._name, namespace, owner=False)
+        return view
+
+    def ping(self) -> None:
+        """Raise `StorageError` if the catalog cannot be read."""
+        with self._engine.catalog.read() as connection:
+            connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema_version'").scalar_one()
+
+    def close(self) -> None:
+        """Let go of everything; what was acknowledged stays. A second call, and a view's, does nothing."""
+        if self._must_close:
+            self._must_close = False
+            self._engine.search.close()
+            self._engine.catalog.close()

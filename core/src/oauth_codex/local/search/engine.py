@@ -1,0 +1,348 @@
+"""Search: both legs nominate, every candidate is scored exactly, one score decides.
+
+A search is one read transaction: the store and its revision, the filter, the view brought to that revision, the hits' texts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import Connection, Row
+
+from ...errors import StorageBusyError, StorageError
+from ...spi.backends import SearchResults
+from ...spi.embedder import WordEmbedder
+from ...spi.index import IndexSpec
+from ...spi.limits import DEFAULT_RESULTS
+from ...spi.requests import VectorStoreSearch
+from ...spi.values import RankingOptions
+from ...types.search import VectorStoreSearchResponse
+from ..catalog import blobs, filters, stores
+from ..catalog.catalog import Catalog
+from ..text.terms import concatenated_ranges, query_terms
+from .fusion import fuse, fuse_ranks
+from .hydrate import Hit, hydrate
+from .rewriting import rewrite
+from .view import OutOfStep, Snapshot, StoreView
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...spi.driver import DriverContext
+    from ...spi.embedder import Embedder
+    from ...spi.index import VectorIndexProvider
+    from .postings import Query
+
+    Ints = NDArray[np.int64]
+    Scores = NDArray[np.float32]
+
+#: Candidates that each leg nominates at least, and for each wanted hit.
+_NOMINEES = 100
+_NOMINEES_PER_HIT = 4
+#: Up to so many rows that a filter leaves are all scored.
+_FEW_ROWS = 1000
+#: Views kept at a time; the one that was used longest ago goes first.
+_VIEWS = 256
+#: How long a search waits for the chance to note that its store is in use.
+_TOUCH_SECONDS = 0.05
+#: Scores are rounded to so many digits, far coarser than what the order of additions changes.
+_DIGITS = 6
+
+
+class Search:
+    """Searches the stores of one catalog. Thread-safe."""
+
+    def __init__(
+        self, catalog: Catalog, provider: VectorIndexProvider, context: DriverContext, embedder: Embedder
+    ) -> None:
+        self._catalog = catalog
+        self._provider = provider
+        self._context = context
+        self._embedder = embedder
+        self._views: OrderedDict[int, StoreView] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def search(self, namespace: str, request: VectorStoreSearch) -> SearchResults:
+        """Answer a search.
+
+        Raises:
+            NotFoundError: There is no such store.
+            BadRequestError: It has expired.
+            EmbedderMismatchError: It was made with another embedder.
+        """
+        queries = [self._rewritten(query) for query in request.query] if request.rewrite_query else list(request.query)
+        vectors = self._vectors(queries)
+        now = int(self._context.clock())
+        store, results = blobs.settled(partial(self._found, namespace, request, queries, vectors, now))
+        self._touch(namespace, store, now)
+        if self._context.reranker is not None:
+            results = self._reranked(queries, results, request.ranking_options)
+        return SearchResults(data=results, search_query=queries)
+
+    def _found(
+        self,
+        namespace: str,
+        request: VectorStoreSearch,
+        queries: Sequence[str],
+        vectors: Sequence[NDArray[np.float32] | None],
+        now: int,
+    ) -> tuple[Row[Any], list[VectorStoreSearchResponse]]:
+        """The store and the hits, as one transaction sees them."""
+        ahead = 0
+        healed = False
+        while True:
+            with self._catalog.read() as connection:
+                store = stores.require_active(connection, namespace, request.vector_store_id, now)
+                stores.require_embedder(store, self._embedder)
+                view = self._view(namespace, store)
+                try:
+                    with view.at(connection, store.revision) as snapshot:
+                        if snapshot is not None:
+                            hits = self._hits(connection, view, snapshot, store, request, queries, vectors)
+                            return store, hydrate(connection, namespace, hits)
+                except OutOfStep as error:
+                    if healed:
+                        raise
+                    healed = True
+                    self._context.logger.warning("%s Its caches are made anew from the catalog.", error)
+                    self._discard(store.id, view)
+                    continue
+            # Another thread has brought the view past this transaction; one that begins now sees at least as much. If it does not,
+            # the catalog was replaced by an earlier one, and the view is worthless.
+            if store.revision < ahead:
+                self._discard(store.id, view)
+            ahead = view.revision
+
+    def drop_store(self, store_id: int) -> None:
+        """Forget a store that was deleted."""
+        with self._lock:
+            view = self._views.pop(store_id, None)
+        if view is not None:
+            view.close()
+            view.forget()
+        self._provider.drop(str(store_id))
+
+    def close(self) -> None:
+        """Let go of all views; what they saved stays."""
+        with self._lock:
+            views, self._views = list(self._views.values()), OrderedDict()
+        for view in views:
+            view.close()
+        self._provider.close()
+
+    # -- views ---------------------------------------------------------------------------------------------------------
+
+    def _view(self, namespace: str, store: Row[Any]) -> StoreView:
+        with self._lock:
+            view = self._views.get(store.id)
+            if view is not None:
+                self._views.move_to_end(store.id)
+                return view
+            stamp = f"{self._catalog.id}:{store.id}:{store.embedder_fingerprint}"
+            spec = IndexSpec(
+                id=str(store.id),
+                dimension=store.embedder_dimension,
+                stamp=stamp,
+                sparse_queries=isinstance(self._embedder, WordEmbedder),
+            )
+            directory = self._catalog.directory
+            folder = None if directory is None else directory / "cache" / f"{store.id}.terms"
+            view = StoreView(namespace, store.id, stamp, self._provider.open(spec), folder, self._context.logger)
+            self._views[store.id] = view
+            oldest = self._views.popitem(last=False)[1] if len(self._views) > _VIEWS else None
+        if oldest is not None:
+            oldest.close()
+        return view
+
+    def _discard(self, store_id: int, view: StoreView) -> None:
+        with self._lock:
+            if self._views.get(store_id) is view:
+                del self._views[store_id]
+        view.close()
+        view.forget()
+        self._provider.drop(str(store_id))
+
+    # -- queries -------------------------------------------------------------------------------------------------------
+
+    def _rewritten(self, query: str) -> str:
+        if self._context.rewrite_query is not None:
+            return self._context.rewrite_query(query)
+        return rewrite(query)
+
+    def _vectors(self, queries: Sequence[str]) -> list[NDArray[np.float32] | None]:
+        """Unit vectors of the queries; None for one without any feature.
+
+        Raises:
+            StorageError: The embedder failed or returned something else than it declares.
+        """
+        found = np.asarray(self._embedder.embed(queries, kind="query"), dtype=np.float32)
+        if found.shape != (len(queries), self._embedder.dimension) or not np.isfinite(found).all():
+            raise StorageError(
+                f"The embedder {self._embedder.name!r} returned shape {found.shape} or a value that is not finite;"
+                f" expected {(len(queries), self._embedder.dimension)}, finite."
+            )
+        lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
+        return [row / length if length else None for row, length in zip(found, lengths, strict=True)]
+
+    def _hits(
+        self,
+        connection: Connection,
+        view: StoreView,
+        snapshot: Snapshot,
+        store: Row[Any],
+        request: VectorStoreSearch,
+        queries: Sequence[str],
+        vectors: Sequence[NDArray[np.float32] | None],
+    ) -> list[Hit]:
+        among: Ints | None = None
+        if request.filters is not None:
+            among = view.selected(
+                snapshot, request.filters, partial(filters.matching, connection, store.namespace, store.id)
+            )
+        if not len(snapshot.attachments) or (among is not None and not len(among)):
+            return []
+        want = request.max_num_results or DEFAULT_RESULTS
+        options = request.ranking_options or RankingOptions()
+        best: dict[int, float] = {}
+        for query, vector in zip(queries, vectors, strict=True):
+            rows, scores = self._ranked(view, snapshot, query, vector, among, want, options)
+            for row, score in zip(rows.tolist(), np.round(scores.astype(np.float64), _DIGITS).tolist(), strict=True):
+                best[row] = max(score, best.get(row, 0.0))
+        rows = np.fromiter(best, np.int64, len(best))
+        scores = np.fromiter(best.values(), np.float64, len(best))
+        kept = (scores > 0) & (scores >= options.score_threshold)
+        rows, scores = rows[kept], scores[kept]
+        # Ties in the order of attaching, then of the chunks.
+        order = np.lexsort((rows, snapshot.attachment_of(rows), -scores))[:want]
+        return [
+            Hit(key, score)
+            for key, score in zip(snapshot.keys[rows[order]].tolist(), scores[order].tolist(), strict=True)
+        ]
+
+    def _ranked(
+        self,
+        view: StoreView,
+        snapshot: Snapshot,
+        query: str,
+        vector: NDArray[np.float32] | None,
+        among: Ints | None,
+        want: int,
+        options: RankingOptions,
+    ) -> tuple[Ints, Scores]:
+        """Rows and scores of at least the `want` best chunks for one query."""
+        limit = max(_NOMINEES, _NOMINEES_PER_HIT * want)
+        terms = query_terms(query)
+        prepared = snapshot.postings.prepare(terms, alive=snapshot.alive) if len(terms[0]) else None
+        if prepared is None and vector is None:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+        if among is not None and options.hybrid_search is None:
+            rows = concatenated_ranges(among[:, 0], among[:, 1] - among[:, 0])
+            if len(rows) <= _FEW_ROWS:  # so few that nominating would cost more than scoring them all
+                text = None if prepared is None else snapshot.postings.score(prepared, rows)
+                cosines = None if vector is None else self._cosines(view, snapshot, rows, vector)
+                return rows, self._score(prepared, text, cosines)
+        rows, text = (
+            snapshot.postings.top(prepared, among=among, limit=limit)
+            if prepared is not None
+            else (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
+        )
+        if options.hybrid_search is not None:
+            return self._fused_by_rank(view, snapshot, rows, vector, among, limit, options)
+        if vector is None:
+            return rows, self._score(prepared, text, None)
+        cosines = self._cosines(view, snapshot, rows, vector)
+        scores = self._score(prepared, text, cosines)
+        if prepared is not None and len(rows) >= want:
+            # No other chunk can have a better text score than the last nominee, nor a cosine above 1.
+            rest = text[-1:] if len(rows) == limit else np.zeros(1, dtype=np.float32)
+            ceiling = self._score(prepared, rest, np.ones(1, dtype=np.float32))[0]
+            if np.partition(scores, -want)[-want] >= ceiling:
+                return rows, scores
+        hits = view.index.query(vector, limit=limit, among=_keys(snapshot, among))
+        nearest = snapshot.row_of(hits.keys)
+        new = ~np.isin(nearest, rows)
+        nearest, near = nearest[new], hits.cosines[new]
+        more = None if prepared is None else snapshot.postings.score(prepared, nearest)
+        return np.concatenate((rows, nearest)), np.concatenate((scores, self._score(prepared, more, near)))
+
+    def _score(self, prepared: Query | None, text: Scores | None, cosines: Scores | None) -> Scores:
+        return fuse(
+            text if prepared is not None else None,
+            cosines,
+            semantic=self._embedder.semantic,
+            rarity=1.0 if prepared is None else prepared.rarity,
+        )
+
+    def _fused_by_rank(
+        self,
+        view: StoreView,
+        snapshot: Snapshot,
+        rows: Ints,
+        vector: NDArray[np.float32] | None,
+        among: Ints | None,
+        limit: int,
+        options: RankingOptions,
+    ) -> tuple[Ints, Scores]:
+        assert options.hybrid_search is not None
+        nearest = np.zeros(0, dtype=np.int64)
+        if vector is not None:
+            hits = view.index.query(vector, limit=limit, among=_keys(snapshot, among))
+            nearest = snapshot.row_of(hits.keys[hits.cosines > 0])
+        every = np.union1d(rows, nearest)
+        ranks = []
+        for leg in (rows, nearest):
+            rank = np.zeros(len(every), dtype=np.int64)
+            rank[np.searchsorted(every, leg)] = np.arange(1, len(leg) + 1)
+            ranks.append(rank)
+        weights = options.hybrid_search
+        return every, fuse_ranks(*ranks, text_weight=weights.text_weight, embedding_weight=weights.embedding_weight)
+
+    def _cosines(self, view: StoreView, snapshot: Snapshot, rows: Ints, vector: NDArray[np.float32]) -> Scores:
+        """Exact cosines of given rows, in their order."""
+        if not len(rows):
+            return np.zeros(0, dtype=np.float32)
+        keys = np.sort(snapshot.keys[rows])
+        hits = view.index.query(vector, limit=len(keys), among=keys)
+        if len(hits.keys) != len(keys):
+            raise OutOfStep(f"The vector index returned {len(hits.keys)} of {len(keys)} chunks that were asked for.")
+        order = np.argsort(hits.keys)
+        return hits.cosines[order][np.searchsorted(hits.keys[order], snapshot.keys[rows])]
+
+    # -- afterwards ----------------------------------------------------------------------------------------------------
+
+    def _touch(self, namespace: str, store: Row[Any], now: int) -> None:
+        """Note that the store is in use; times are whole seconds, so this writes at most once a second.
+
+        A search neither waits nor fails because somebody writes, or because the disk is full: then the next one notes it.
+        """
+        if now > store.last_active_at:
+            try:
+                with self._catalog.write(wait=_TOUCH_SECONDS) as connection:
+                    stores.touch(connection, store, now)
+            except StorageBusyError:
+                self._context.logger.debug("The use of %s was not noted: another writer is at work.", store.public_id)
+            except StorageError as error:
+                self._context.logger.warning("The use of %s was not noted: %s", store.public_id, error)
+
+    def _reranked(
+        self, queries: Sequence[str], results: list[VectorStoreSearchResponse], options: RankingOptions | None
+    ) -> list[VectorStoreSearchResponse]:
+        reranker = self._context.reranker
+        assert reranker is not None
+        scores = [float(score) for score in reranker(" ".join(queries), results)] if results else []
+        if len(scores) != len(results) or not all(0 <= score <= 1 for score in scores):
+            raise StorageError(f"The reranker returned {scores!r:.80}; expected {len(results)} numbers from 0 to 1.")
+        threshold = 0.0 if options is None else options.score_threshold
+        order = sorted(range(len(results)), key=lambda i: (-scores[i], i))
+        return [results[i].model_copy(update={"score": scores[i]}) for i in order if scores[i] >= threshold]
+
+
+def _keys(snapshot: Snapshot, among: Ints | None) -> Ints | None:
+    if among is None:
+        return None
+    return snapshot.keys[concatenated_ranges(among[:, 0], among[:, 1] - among[:, 0])]

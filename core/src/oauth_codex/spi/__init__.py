@@ -1,0 +1,50 @@
+"""What the author of a driver imports."""
+
+from __future__ import annotations
+
+from .backends import (
+    Backend,
+    BatchBackend,
+    FileBackend,
+    Listing,
+    ParsedContent,
+    SearchResults,
+    VectorStoreBackend,
+)
+from .capabilities import LOCAL, Capabilities
+from .driver import INTERFACE, Clock, Driver, DriverContext, IdSource, time_ordered_id
+from .embedder import Embedder, EmbedderRecord, WordEmbedder
+from .index import IndexHits, IndexSpec, IndexTraits, VectorIndex, VectorIndexProvider
+from .paging import Position
+from .parts import Chunker, Parser, QueryRewriter, Reranker
+
+__all__ = [
+    "INTERFACE",
+    "LOCAL",
+    "Backend",
+    "BatchBackend",
+    "Capabilities",
+    "Chunker",
+    "Clock",
+    "Driver",
+    "DriverContext",
+    "Embedder",
+    "EmbedderRecord",
+    "FileBackend",
+    "IdSource",
+    "IndexHits",
+    "IndexSpec",
+    "IndexTraits",
+    "Listing",
+    "ParsedContent",
+    "Parser",
+    "Position",
+    "QueryRewriter",
+    "Reranker",
+    "SearchResults",
+    "VectorIndex",
+    "VectorIndexProvider",
+    "VectorStoreBackend",
+    "WordEmbedder",
+    "time_ordered_id",
+]

@@ -1,0 +1,76 @@
+"""What an embedder is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .words import WordCounts
+
+    Vectors = NDArray[np.float32]
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into vectors.
+
+    Attributes:
+        name: Name under which it is registered.
+        dimension: Length of its vectors.
+        fingerprint: Changes whenever the vectors of the same text would change; a store is pinned to it.
+        semantic: Whether near vectors mean a near meaning; the weight of the vector leg in a score follows from it.
+        max_batch: Most texts that one call of `embed` takes.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def semantic(self) -> bool: ...
+    @property
+    def max_batch(self) -> int: ...
+
+    def embed(self, texts: Sequence[str], *, kind: Literal["document", "query"]) -> Vectors:
+        """Vectors of the texts: float32, one row a text, in their order; rows need not be normalised."""
+        ...
+
+
+@runtime_checkable
+class WordEmbedder(Embedder, Protocol):
+    """An embedder whose vectors follow from word counts alone, so that a document is split into words only once.
+
+    Its query vectors are sparse: few of their dimensions differ from zero.
+    """
+
+    def embed_words(self, counts: WordCounts) -> Vectors:
+        """Vectors of the chunks of a document, equal to what `embed` gives for text of the same words."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedderRecord:
+    """What an entry point of the group `oauth_codex.embedders` names: cheap to import, opens the real thing.
+
+    Attributes:
+        name: Name of the entry point.
+        summary: One line for listings.
+        interface: Version of the interface that it was written for, `(major, minor)`.
+        open: `module:callable` that returns an `Embedder`; called with the options as keywords.
+        modules: Libraries that must be importable.
+        install: What to run when one is missing.
+    """
+
+    name: str
+    summary: str
+    interface: tuple[int, int]
+    open: str
+    modules: tuple[str, ...] = ()
+    install: str | None = None

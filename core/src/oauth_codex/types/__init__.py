@@ -1,0 +1,95 @@
+"""The types of arguments and answers."""
+
+from __future__ import annotations
+
+from .file_batches import VectorStoreFileBatch
+from .files import UPLOAD_PURPOSES, FileBytes, FileContent, FileDeleted, FileObject, FilePurpose, FileTypes
+from .filters import ComparisonFilter, ComparisonOperator, CompoundFilter
+from .pages import (
+    AsyncCursorPage,
+    AsyncCursorPaginator,
+    AsyncPage,
+    AsyncPagePaginator,
+    AsyncPaginator,
+    PageInfo,
+    SyncCursorPage,
+    SyncPage,
+)
+from .params import (
+    BatchFileParam,
+    ChunkingStrategyParam,
+    ExpiresAfterParam,
+    FileExpiresAfterParam,
+    HybridSearchParam,
+    RankingOptionsParam,
+    RequestOptions,
+    StaticChunkingParam,
+)
+from .search import SearchContent, SearchLocation, VectorStoreSearchResponse
+from .sentinels import NOT_GIVEN, NotGiven, Omit, not_given, omit
+from .vector_stores import (
+    AttributeValue,
+    ExpiresAfter,
+    FileContentResponse,
+    FileCounts,
+    FileStatus,
+    LastError,
+    OtherChunkingStrategy,
+    StaticChunking,
+    StaticChunkingStrategy,
+    VectorStore,
+    VectorStoreDeleted,
+    VectorStoreFile,
+    VectorStoreFileDeleted,
+)
+
+__all__ = [
+    "NOT_GIVEN",
+    "UPLOAD_PURPOSES",
+    "AsyncCursorPage",
+    "AsyncCursorPaginator",
+    "AsyncPage",
+    "AsyncPagePaginator",
+    "AsyncPaginator",
+    "AttributeValue",
+    "BatchFileParam",
+    "ChunkingStrategyParam",
+    "ComparisonFilter",
+    "ComparisonOperator",
+    "CompoundFilter",
+    "ExpiresAfter",
+    "ExpiresAfterParam",
+    "FileBytes",
+    "FileContent",
+    "FileContentResponse",
+    "FileCounts",
+    "FileDeleted",
+    "FileExpiresAfterParam",
+    "FileObject",
+    "FilePurpose",
+    "FileStatus",
+    "FileTypes",
+    "HybridSearchParam",
+    "LastError",
+    "NotGiven",
+    "Omit",
+    "OtherChunkingStrategy",
+    "PageInfo",
+    "RankingOptionsParam",
+    "RequestOptions",
+    "SearchContent",
+    "SearchLocation",
+    "StaticChunking",
+    "StaticChunkingParam",
+    "StaticChunkingStrategy",
+    "SyncCursorPage",
+    "SyncPage",
+    "VectorStore",
+    "VectorStoreDeleted",
+    "VectorStoreFile",
+    "VectorStoreFileBatch",
+    "VectorStoreFileDeleted",
+    "VectorStoreSearchResponse",
+    "not_given",
+    "omit",
+]
