@@ -1,0 +1,149 @@
+"""Files with content that breaks others: each gets a status that says what is wrong, or can be found; never an exception."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oauth_codex import OAuthCodexClient
+
+
+def _attached(client: OAuthCodexClient, content: bytes, name: str = "note.txt") -> tuple[str, Any]:
+    store = client.vector_stores.create()
+    file = client.files.create(file=(name, content), purpose="assistants")
+    return store.id, client.vector_stores.files.create_and_poll(store.id, file_id=file.id)
+
+
+_PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "code"),
+    [
+        (b"", "empty.txt", "invalid_file"),
+        (b" \n\t\r\n ", "blank.txt", "invalid_file"),
+        ("\ufeff\n".encode(), "only a mark.txt", "invalid_file"),
+        (b"words\0 and zeros", "zeros.txt", "unsupported_file"),
+        (b"\0" * 5000, "holes.txt", "unsupported_file"),
+        (_PNG, "picture.txt", "unsupported_file"),
+        (gzip.compress(b"hidden words" * 100, mtime=0), "words.gz", "unsupported_file"),
+        (bytes(range(128, 160)) * 30, "controls.txt", "unsupported_file"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_read_fails_and_says_why(
+    client: OAuthCodexClient, audit: Callable[[Any], None], content: bytes, name: str, code: str
+) -> None:
+    store, file = _attached(client, content, name)
+    assert (file.status, file.last_error.code, file.usage_bytes) == ("failed", code, 0)
+    assert len(file.last_error.message) > 10
+    seen = client.vector_stores.retrieve(store)
+    assert (seen.status, seen.file_counts.failed, seen.file_counts.total) == ("completed", 1, 1)
+    assert client.vector_stores.search(store, query="words").data == []
+    assert client.vector_stores.files.content(file.id, vector_store_id=store).data == []
+    assert client.files.content(file.id).read() == content
+    audit(client)
+
+
+_FACE = "\U0001f642"
+
+
+@pytest.mark.parametrize(
+    ("content", "query", "text"),
+    [
+        (b"before <|endoftext|> zanzibar <|fim_prefix|> after", "zanzibar", "<|endoftext|> zanzibar <|fim_prefix|>"),
+        (b"\xef\xbb\xbfzanzibar with a mark", "zanzibar", "zanzibar with a mark"),
+        ("zanzibar in two bytes".encode("utf-16"), "zanzibar", "zanzibar in two bytes"),
+        ("zanzibar big end first".encode("utf-16-be"), "zanzibar", "zanzibar big end first"),
+        ("Zanzibar: stra\u00dfe caf\u00e9 gr\u00fc\u00dfe".encode("latin-1"), "stra\u00dfe", "stra\u00dfe caf\u00e9"),
+        (b"z", "z", "z"),
+        (b"one\r\ntwo zanzibar\rthree\x0bfour\x0cfive", "zanzibar", "two zanzibar"),
+        ((_FACE * 3000 + " zanzibar " + _FACE * 3000).encode(), "zanzibar", "zanzibar"),
+        ("e\u0301" * 2000 + " zanzibar", "zanzibar", "zanzibar"),
+        ("'); DROP TABLE chunks; -- zanzibar", "zanzibar", "DROP TABLE chunks"),
+    ],
+    ids=[
+        "special tokens",
+        "byte order mark",
+        "utf-16",
+        "utf-16 big",
+        "latin-1",
+        "one letter",
+        "line ends",
+        "faces",
+        "accents",
+        "sql",
+    ],
+)
+def test_what_can_be_read_is_found_word_for_word(
+    client: OAuthCodexClient, content: bytes | str, query: str, text: str
+) -> None:
+    store, file = _attached(client, content if isinstance(content, bytes) else content.encode())
+    assert (file.status, file.last_error) == ("completed", None)
+    hits = client.vector_stores.search(store, query=query, max_num_results=50).data
+    assert any(text in hit.text for hit in hits)
+    assert {hit.file_id for hit in hits} == {file.id}
+    pieces = [piece.text for piece in client.vector_stores.files.content(file.id, vector_store_id=store).data]
+    assert "\ufffd" not in "".join(pieces)
+
+
+def test_bytes_of_a_lone_surrogate_become_no_lone_surrogate(client: OAuthCodexClient) -> None:
+    store, file = _attached(client, "before \ud800 zanzibar".encode("utf-8", "surrogatepass"))
+    for hit in client.vector_stores.search(store, query="zanzibar").data:
+        hit.text.encode()
+    assert file.status in ("completed", "failed")
+    assert (file.last_error is None) == (file.status == "completed")
+
+
+@pytest.mark.parametrize("unit", [b"word ", b"x", "\u6f22\u5b57".encode()], ids=["words", "one word", "no spaces"])
+def test_one_line_of_a_megabyte(client: OAuthCodexClient, unit: bytes) -> None:
+    line = unit * (1_000_000 // len(unit))
+    store, file = _attached(client, line + b" zanzibar")
+    assert (file.status, file.usage_bytes) == ("completed", len(line) + 9)
+    (hit, *_) = client.vector_stores.search(store, query="zanzibar").data
+    assert hit.text.endswith(" zanzibar")
+    assert hit.location["line_start"] == hit.location["line_end"] == 1
+
+
+def test_50_megabytes_of_text_are_found_at_both_ends(
+    open_client: Callable[..., Any], tmp_path: Path, audit: Callable[[Any], None]
+) -> None:
+    client = open_client("sqlite", tmp_path).client
+    line = b"the quick brown fox jumps over the lazy dog and runs away from it\n"
+    body = b"aardvark at the beginning\n" + line * (50 * 1024 * 1024 // len(line)) + b"zanzibar at the end\n"
+    store, file = _attached(client, body, "book.txt")
+    assert (file.status, file.usage_bytes) == ("completed", len(body))
+    for word in ("aardvark", "zanzibar"):
+        assert word in client.vector_stores.search(store, query=word, max_num_results=1).data[0].text
+    assert client.files.content(file.id).read() == body
+    audit(client)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "a\0b.txt",
+        ".hidden",
+        "c:\\x.txt",
+        "n" * 1024,
+        "<script>.txt",
+        "\u202etxt.exe",
+    ],
+)
+def test_a_name_is_text_and_never_a_path(client: OAuthCodexClient, tmp_path: Path, name: str) -> None:
+    before = {path for path in tmp_path.rglob("*") if "storage" not in path.parts}
+    file = client.files.create(file=(name, b"x" * 2_000_000), purpose="assistants")
+    assert client.files.retrieve(file.id).filename == name
+    assert client.files.content(file.id).read() == b"x" * 2_000_000
+    assert {path for path in tmp_path.rglob("*") if "storage" not in path.relative_to(tmp_path).parts} <= before
+    storage = tmp_path / "storage"
+    if storage.exists():
+        assert sorted(path.name for path in storage.iterdir() if not path.name.startswith("catalog.sqlite3")) == [
+            "blobs"
+        ]
+        assert {path.stat().st_mode & 0o077 for path in [storage, *storage.rglob("*")]} == {0}

@@ -1,0 +1,184 @@
+"""`file_batches.upload_and_poll`: many uploads at once, all or nothing."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from oauth_codex import AsyncOAuthCodexClient, OAuthCodexClient, ParameterValidationError
+from oauth_codex.spi import requests as r
+
+
+class Both:
+    """The sync and the async method behind one name."""
+
+    def __init__(self, kind: str, backend: Any) -> None:
+        self.kind = kind
+        self.backend = backend
+        self.store = OAuthCodexClient(backend).vector_stores.create().id
+        backend.calls.clear()
+
+    def __call__(self, *ids: str, **named: Any) -> Any:
+        if self.kind == "sync":
+            return OAuthCodexClient(self.backend).vector_stores.file_batches.upload_and_poll(*ids, **named)
+
+        async def main() -> Any:
+            client = AsyncOAuthCodexClient(self.backend)
+            return await client.vector_stores.file_batches.upload_and_poll(*ids, **named)
+
+        return anyio.run(main)
+
+
+@pytest.fixture(params=["sync", "async"])
+def upload(request: pytest.FixtureRequest, backend: Any) -> Both:
+    return Both(request.param, backend)
+
+
+def created(backend: Any) -> list[r.FileBatchCreate]:
+    return [call for call in backend.calls if isinstance(call, r.FileBatchCreate)]
+
+
+def test_the_order_is_that_of_the_arguments(upload: Both, backend: Any) -> None:
+    first = OAuthCodexClient(backend).files.create(file=b"first", purpose="assistants").id
+    turn = threading.Barrier(4)
+
+    def wait(request: object) -> None:
+        if isinstance(request, r.FileCreate):
+            turn.wait(timeout=30)  # all four at the same time, so that none is first by itself
+
+    backend.before = wait
+    batch = upload(upload.store, files=[b"a", b"b", b"c", b"d"], file_ids=[first], attributes={"k": 1})
+    ids = created(backend)[0].file_ids
+    assert ids is not None
+    assert [backend._files[i][1] for i in ids] == [b"first", b"a", b"b", b"c", b"d"]
+    assert batch.file_counts.total == 5
+    assert backend._members[upload.store][ids[1]].attributes == {"k": 1}
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_never_more_at_once_than_asked(upload: Both, backend: Any, limit: int) -> None:
+    running, most, lock = 0, 0, threading.Lock()
+    create = backend.files.create
+
+    def counted(request: Any) -> Any:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        made = create(request)
+        with lock:
+            running -= 1
+        return made
+
+    backend.files.create = counted
+    upload(upload.store, files=[b"x"] * 8, max_concurrency=limit)
+    assert 1 <= most <= limit
+
+
+def test_a_failed_upload_says_which_file_and_leaves_nothing(upload: Both, backend: Any) -> None:
+    def fail(request: Any) -> None:
+        if isinstance(request, r.FileCreate) and request.filename == "c.txt":
+            raise RuntimeError("disk full")
+
+    backend.before = fail
+    files = [("a.txt", b"a"), ("b.txt", b"b"), ("c.txt", b"c"), *[("d.txt", b"d")] * 20]
+    with pytest.raises(Exception, match="disk full") as caught:
+        upload(upload.store, files=files, max_concurrency=2)
+    assert caught.value.__notes__ == ["while uploading files[2] ('c.txt')"]
+    assert backend._files == {}
+    assert created(backend) == []
+    assert sum(isinstance(call, r.FileCreate) for call in backend.calls) < 10  # none is begun after the failure
+
+
+def test_of_several_failures_the_first_in_the_order_of_the_files_is_raised(upload: Both, backend: Any) -> None:
+    turn = threading.Barrier(3)
+
+    def fail(request: Any) -> None:
+        if isinstance(request, r.FileCreate):
+            turn.wait(timeout=30)
+            if request.filename != "good":
+                raise RuntimeError(request.filename)
+
+    backend.before = fail
+    with pytest.raises(Exception, match="bad one"):
+        upload(upload.store, files=[("good", b"x"), ("bad one", b"x"), ("bad two", b"x")])
+    assert backend._files == {}
+
+
+def test_a_file_that_cannot_be_opened(upload: Both, backend: Any, tmp_path: Any) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        upload(upload.store, files=[b"a", tmp_path / "absent.txt"], max_concurrency=1)
+    assert caught.value.__notes__ == ["while uploading files[1] ('absent.txt')"]
+    assert backend.calls == []
+    with pytest.raises(IsADirectoryError):
+        upload(upload.store, files=[b"a", tmp_path])
+    assert backend.calls == []
+
+
+def test_what_cannot_be_deleted_again_is_told(upload: Both, backend: Any) -> None:
+    def fail(request: Any) -> None:
+        if isinstance(request, r.FileDelete | r.FileBatchCreate):
+            raise RuntimeError("read only")
+
+    backend.before = fail
+    with pytest.raises(Exception, match="read only") as caught:
+        upload(upload.store, files=[b"a"])
+    (left,) = backend._files
+    assert left in caught.value.__notes__[0]
+
+
+def test_a_batch_that_cannot_be_made_leaves_no_files(upload: Both, backend: Any) -> None:
+    with pytest.raises(KeyError):
+        upload("vs_unknown", files=[b"a", b"b"])
+    assert not any(isinstance(call, r.FileCreate) for call in backend.calls)  # an unknown store is seen before
+
+    def fail(request: object) -> None:
+        if isinstance(request, r.FileBatchCreate):
+            raise RuntimeError("just expired")
+
+    backend.before = fail
+    with pytest.raises(Exception, match="just expired"):
+        upload(upload.store, files=[b"a", b"b"])
+    assert backend._files == {}
+    assert sum(isinstance(call, r.FileDelete) for call in backend.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "files", ["notes.txt", b"abc", bytearray(b"a"), io.BytesIO(b"a\nb"), Path("a"), {"a": b"x"}, 5]
+)
+def test_a_single_upload_is_not_taken_for_several(upload: Both, backend: Any, files: Any) -> None:
+    with pytest.raises(TypeError, match=r"files=\[\.\.\.\]"):
+        upload(upload.store, files=files)
+    assert backend.calls == []
+
+
+@pytest.mark.parametrize(
+    ("named", "param"),
+    [
+        ({"files": []}, "files"),
+        ({"files": [b"x"], "max_concurrency": 0}, "max_concurrency"),
+        ({"files": [b"x"], "max_concurrency": 1.5}, "max_concurrency"),
+        ({"files": [b"x"], "file_ids": ["!"]}, "file_ids[0]"),
+        ({"files": [b"x"], "attributes": {"a": None}}, "attributes.a"),
+        ({"files": [b"x"] * 2001}, "files"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_refused_before_any_upload(
+    upload: Both, backend: Any, named: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(ParameterValidationError) as caught:
+        upload(upload.store, **named)
+    assert caught.value.param == param
+    assert backend.calls == []
+
+
+def test_files_may_be_any_iterable_and_may_be_none_if_ids_are_given(upload: Both, backend: Any) -> None:
+    upload(upload.store, files=(piece for piece in (b"a", b"b")))
+    ids = created(backend)[0].file_ids
+    assert ids is not None
+    assert upload(upload.store, files=[], file_ids=ids).file_counts.total == 2
