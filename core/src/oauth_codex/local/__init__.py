@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from . import caches
 from .backend import LocalBackend
 from .catalog.catalog import Catalog
-from .matrix import MatrixIndex, MatrixProvider
+from .matrix import MatrixIndex, MatrixProvider, exact_cosines, nearest_keys
 
-__all__ = ["Catalog", "LocalBackend", "MatrixIndex", "MatrixProvider"]
+__all__ = ["Catalog", "LocalBackend", "MatrixIndex", "MatrixProvider", "caches", "exact_cosines", "nearest_keys"]

@@ -44,17 +44,33 @@ class LocalBackend:
                 key="ingest",
                 value=context.ingest,
             )
+        limit = index_provider.traits.max_dimension
+        if limit is not None and embedder.dimension > limit:
+            raise ConfigurationError(
+                f"The driver {name!r} takes vectors of at most {limit} dimensions; those of the embedder {embedder.name!r} have"
+                f" {embedder.dimension}. Give an embedder= of fewer dimensions, or another backend=.",
+                key="embedder",
+                value=embedder.name,
+            )
         engine = Engine(
             catalog,
             context,
             capabilities,
             embedder,
             Ingest(catalog, context, embedder),
-            Search(catalog, index_provider, context, embedder),
+            Search(catalog, index_provider, context, embedder, name),
             Expiry(catalog),
         )
         self._bind(engine, name, context.namespace, owner=True)
         try:
+            before = catalog.adopt(name)
+            if before is not None:
+                context.logger.warning(
+                    "This storage was last used with the driver %r. Everything is here; %r fills its index of a store from the"
+                    " catalog at the first search there.",
+                    before,
+                    name,
+                )
             engine.ingest.drain()
         except BaseException:
             self.close()

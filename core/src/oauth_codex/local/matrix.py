@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..spi.index import IndexHits, IndexSpec, IndexTraits
+from ..spi.index import IndexSpec, IndexTraits
 from . import caches
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Keys = NDArray[np.int64]
     Vectors = NDArray[np.float32]
+    Cosines = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
 _FORMAT = 1
@@ -50,7 +51,7 @@ class MatrixProvider:
 
     @property
     def traits(self) -> IndexTraits:
-        return IndexTraits(exact=True)
+        return IndexTraits(exact=True, among=True, cosines=True)
 
     def open(self, spec: IndexSpec) -> MatrixIndex:
         return MatrixIndex(spec, None if self._directory is None else self._directory / f"{spec.id}.matrix")
@@ -107,13 +108,28 @@ class MatrixIndex:
             everything, vectors = self._everything()
             self._replace(everything[alive], vectors[alive])
 
-    def query(self, vector: Vectors, *, limit: int, among: Keys | None = None) -> IndexHits:
+    def query(self, vector: Vectors, *, limit: int, among: Keys | None = None) -> Keys:
         used = np.flatnonzero(vector)
         if among is not None:
             keys, cosines = self._gathered(vector, used, among)
         else:
             keys, cosines = self._scanned(vector, used)
-        return best_hits(keys, cosines, limit)
+        return nearest_keys(keys, cosines, limit)
+
+    def cosines(self, keys: Keys, vector: Vectors) -> Cosines:
+        rows = self._rows(keys)
+        known = rows >= 0
+        if self._alive is not None:
+            known &= self._alive[rows]
+        found = np.full(len(keys), np.nan)
+        used = np.flatnonzero(vector)
+        start = 0
+        for block in self._blocks:
+            here = np.flatnonzero(known & (rows >= start) & (rows < start + len(block.keys)))
+            if len(here):
+                found[here] = self._exactly(block.data, rows[here] - start, vector, used)
+            start += len(block.keys)
+        return found
 
     def keys(self) -> Iterator[int]:
         start = 0
@@ -180,11 +196,15 @@ class MatrixIndex:
             return data[rows] @ vector
         if len(used) * 4 > len(vector):
             used = np.arange(len(vector))
-        # In the same order as `_dots`, so that a vector's cosine does not depend on how it was reached.
         total = np.zeros(len(rows), dtype=np.float32)
         for products in data[used[:, None], rows] * vector[used, None]:
             total += products
         return total
+
+    def _exactly(self, data: Vectors, rows: NDArray[np.intp], vector: Vectors, used: NDArray[np.intp]) -> Cosines:
+        if not self._spec.sparse_queries:
+            return exact_cosines(data[rows], vector)
+        return exact_cosines(data[used[:, None], rows].T, vector[used])
 
     # -- keeping -------------------------------------------------------------------------------------------------------
 
@@ -285,8 +305,13 @@ class MatrixIndex:
         self._map(facts, folder)  # what was just written, not what another process may have written since
 
 
-def best_hits(keys: Keys, cosines: Vectors, limit: int) -> IndexHits:
-    """The `limit` nearest, best first, equal ones by key."""
+def exact_cosines(rows: Vectors, vector: Vectors) -> Cosines:
+    """Cosines of unit vectors, one a row, with a unit vector: products of float32 summed in float64."""
+    return rows.astype(np.float64) @ vector.astype(np.float64)
+
+
+def nearest_keys(keys: Keys, cosines: Vectors, limit: int) -> Keys:
+    """The keys of the `limit` largest cosines, best first, equal ones by key."""
     if len(keys) > limit:
         # Negated, and from the front: on many equal low scores the other way round is twenty times slower.
         picked = np.argpartition(-cosines, limit - 1)[:limit]
@@ -296,5 +321,4 @@ def best_hits(keys: Keys, cosines: Vectors, limit: int) -> IndexHits:
         level = level[np.argsort(keys[level], kind="stable")][: limit - len(above)]
         picked = np.concatenate((above, level))
         keys, cosines = keys[picked], cosines[picked]
-    order = np.lexsort((keys, -cosines))
-    return IndexHits(keys[order], cosines[order])
+    return keys[np.lexsort((keys, -cosines))]

@@ -14,7 +14,7 @@ from .backends import (
 from .capabilities import LOCAL, Capabilities
 from .driver import INTERFACE, Clock, Driver, DriverContext, IdSource, time_ordered_id
 from .embedder import Embedder, EmbedderRecord, WordEmbedder
-from .index import IndexHits, IndexSpec, IndexTraits, VectorIndex, VectorIndexProvider
+from .index import IndexLost, IndexSpec, IndexTraits, ScoringIndex, VectorIndex, VectorIndexProvider
 from .paging import Position
 from .parts import Chunker, Parser, QueryRewriter, Reranker
 
@@ -32,7 +32,7 @@ __all__ = [
     "EmbedderRecord",
     "FileBackend",
     "IdSource",
-    "IndexHits",
+    "IndexLost",
     "IndexSpec",
     "IndexTraits",
     "Listing",
@@ -41,6 +41,7 @@ __all__ = [
     "Position",
     "QueryRewriter",
     "Reranker",
+    "ScoringIndex",
     "SearchResults",
     "VectorIndex",
     "VectorIndexProvider",

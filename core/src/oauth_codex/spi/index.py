@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Keys = NDArray[np.int64]
     Vectors = NDArray[np.float32]
+    Cosines = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +38,23 @@ class IndexSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexTraits:
-    """What the engine must know of an index.
+    """What the engine must know of the indexes of a provider. What is not declared is never asked for.
 
     Attributes:
-        exact: `query` compares with every vector, so that what it returns are the true cosines of the stored vectors.
+        exact: `query` compares with every vector, so that it misses none of the nearest.
+        among: `query` takes `among`; without it the engine searches candidate sets by itself.
+        cosines: The indexes are `ScoringIndex`es; without it the engine keeps a second copy of the vectors to score hits.
         max_dimension: Largest dimension, or None.
     """
 
     exact: bool
+    among: bool
+    cosines: bool
     max_dimension: int | None = None
 
 
-class IndexHits(NamedTuple):
-    """Hits, best first: keys and their cosines with the query, float32, one each."""
-
-    keys: Keys
-    cosines: Vectors
+class IndexLost(Exception):
+    """What an index raises that finds its content gone or worthless: the engine opens it anew and fills it from the catalog."""
 
 
 class VectorIndex(Protocol):
@@ -71,18 +73,23 @@ class VectorIndex(Protocol):
         """Remove keys; absent ones are no error."""
         ...
 
-    def query(self, vector: Vectors, *, limit: int, among: Keys | None = None) -> IndexHits:
-        """The nearest vectors by cosine, best first, ties by key ascending; fewer than `limit` only if there are no more.
+    def query(self, vector: Vectors, *, limit: int, among: Keys | None = None) -> Keys:
+        """Keys of the nearest vectors by cosine, best first, ties by key ascending; fewer than `limit` only if there are no more.
+
+        The engine scores them itself, so the order of an index that is not exact may be an approximate one.
 
         Args:
             vector: One vector, of unit length.
-            limit: Most hits, at least 1.
+            limit: Most keys, at least 1.
             among: Only these keys count (ascending, may name absent ones); None for all.
+
+        Raises:
+            NotSupportedError: `among` is given, and the provider's traits do not declare it.
         """
         ...
 
     def keys(self) -> Iterator[int]:
-        """All keys, for audit and repair."""
+        """All keys, in any order, for audit and repair."""
         ...
 
     def count(self) -> int:
@@ -94,7 +101,18 @@ class VectorIndex(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of memory and files."""
+        """Let go of memory and files. What was not made durable is replayed from the catalog."""
+        ...
+
+
+class ScoringIndex(VectorIndex, Protocol):
+    """An index that can tell exact cosines of given vectors, cheaply and from the values that it was given."""
+
+    def cosines(self, keys: Keys, vector: Vectors) -> Cosines:
+        """Cosines of these vectors with `vector`, in the order of `keys`, summed in float64; NaN for an absent key.
+
+        Sums of float32 depend on the order of their terms; those of float64 agree on every driver after rounding.
+        """
         ...
 
 
@@ -105,7 +123,10 @@ class VectorIndexProvider(Protocol):
     def traits(self) -> IndexTraits: ...
 
     def open(self, spec: IndexSpec) -> VectorIndex:
-        """Open the index; an absent, torn or differently stamped one is opened empty, with watermark 0."""
+        """Open the index; an absent, torn or differently stamped one is opened empty, with watermark 0.
+
+        Several may be opened at a time; the same one is not opened twice before it is closed.
+        """
         ...
 
     def drop(self, index_id: str) -> None:

@@ -35,6 +35,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -214,6 +215,16 @@ class Catalog:
             )
         return known["catalog_id"]
 
+    def adopt(self, driver: str) -> str | None:
+        """Note which driver uses this catalog; the one that used it before, if that was another."""
+        with self.read() as connection:
+            before = self._meta(connection).get("driver")
+        if before == driver:
+            return None
+        with self.write() as connection:
+            connection.execute(_ADOPT, {"driver": driver})
+        return before
+
     @staticmethod
     def _meta(connection: Connection) -> dict[str, str]:
         if not connection.dialect.has_table(connection, "meta"):
@@ -221,6 +232,9 @@ class Catalog:
         return {row.key: row.value for row in connection.execute(select(meta.c.key, meta.c.value))}
 
 
+_ADOPT = text(
+    "INSERT INTO meta (key, value) VALUES ('driver', :driver) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)
 _NEXT_CHUNK = (
     update(meta)
     .where(meta.c.key == "next_chunk")

@@ -17,18 +17,21 @@ from sqlalchemy import Connection, Row
 from ...errors import StorageBusyError, StorageError
 from ...spi.backends import SearchResults
 from ...spi.embedder import WordEmbedder
-from ...spi.index import IndexSpec
+from ...spi.index import IndexLost, IndexSpec
 from ...spi.limits import DEFAULT_RESULTS
 from ...spi.requests import VectorStoreSearch
-from ...spi.values import RankingOptions
+from ...spi.values import HybridSearch, RankingOptions
 from ...types.search import VectorStoreSearchResponse
 from ..catalog import blobs, filters, stores
 from ..catalog.catalog import Catalog
+from ..matrix import MatrixProvider
 from ..text.terms import concatenated_ranges, query_terms
 from .fusion import fuse, fuse_ranks
 from .hydrate import Hit, hydrate
 from .rewriting import rewrite
-from .view import OutOfStep, Snapshot, StoreView
+from .snapshot import Ahead, OutOfStep, Snapshot
+from .vectors import Owner, StoreVectors
+from .view import StoreView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +53,7 @@ _FEW_ROWS = 1000
 _VIEWS = 256
 #: How long a search waits for the chance to note that its store is in use.
 _TOUCH_SECONDS = 0.05
+_NO_ROWS = np.zeros(0, dtype=np.int64)
 #: Scores are rounded to so many digits, far coarser than what the order of additions changes.
 _DIGITS = 6
 
@@ -58,10 +62,14 @@ class Search:
     """Searches the stores of one catalog. Thread-safe."""
 
     def __init__(
-        self, catalog: Catalog, provider: VectorIndexProvider, context: DriverContext, embedder: Embedder
+        self, catalog: Catalog, provider: VectorIndexProvider, context: DriverContext, embedder: Embedder, name: str
     ) -> None:
         self._catalog = catalog
         self._provider = provider
+        self._name = name
+        self._caches = None if catalog.directory is None else catalog.directory / "cache"
+        #: The engine's own copies of the vectors, for indexes that cannot tell exact cosines.
+        self._matrices = None if provider.traits.cosines else MatrixProvider(self._caches)
         self._context = context
         self._embedder = embedder
         self._views: OrderedDict[int, StoreView] = OrderedDict()
@@ -101,22 +109,28 @@ class Search:
                 stores.require_embedder(store, self._embedder)
                 view = self._view(namespace, store)
                 try:
+                    if store.revision < ahead:
+                        raise OutOfStep(f"The catalog of {store.public_id} was replaced by an earlier one.")
                     with view.at(connection, store.revision) as snapshot:
                         if snapshot is not None:
                             hits = self._hits(connection, view, snapshot, store, request, queries, vectors)
                             return store, hydrate(connection, namespace, hits)
-                except OutOfStep as error:
+                    # Another thread has brought the view past this transaction; one that begins now sees at least as much.
+                    ahead = view.revision
+                except Ahead as error:
+                    ahead = error.revision
+                except (OutOfStep, IndexLost) as error:
                     if healed:
-                        raise
+                        raise self._hopeless(error) from error
                     healed = True
-                    self._context.logger.warning("%s Its caches are made anew from the catalog.", error)
+                    ahead = 0
+                    self._context.logger.warning("%s It is made anew from the catalog.", error)
                     self._discard(store.id, view)
-                    continue
-            # Another thread has brought the view past this transaction; one that begins now sees at least as much. If it does not,
-            # the catalog was replaced by an earlier one, and the view is worthless.
-            if store.revision < ahead:
-                self._discard(store.id, view)
-            ahead = view.revision
+
+    def _hopeless(self, error: Exception) -> StorageError:
+        if isinstance(error, StorageError):
+            return error
+        return StorageError(f"{error} It was made anew from the catalog, and lost again.")
 
     def drop_store(self, store_id: int) -> None:
         """Forget a store that was deleted."""
@@ -125,7 +139,7 @@ class Search:
         if view is not None:
             view.close()
             view.forget()
-        self._provider.drop(str(store_id))
+        self._drop(store_id)
 
     def close(self) -> None:
         """Let go of all views; what they saved stays."""
@@ -150,9 +164,13 @@ class Search:
                 stamp=stamp,
                 sparse_queries=isinstance(self._embedder, WordEmbedder),
             )
-            directory = self._catalog.directory
-            folder = None if directory is None else directory / "cache" / f"{store.id}.terms"
-            view = StoreView(namespace, store.id, stamp, self._provider.open(spec), folder, self._context.logger)
+            owner = Owner(namespace, store.id, store.public_id, self._name)
+            matrix = None if self._matrices is None else self._matrices.open(spec)
+            vectors = StoreVectors(
+                owner, self._provider.open(spec), self._provider.traits, matrix, self._context.logger
+            )
+            folder = None if self._caches is None else self._caches / f"{store.id}.terms"
+            view = StoreView(owner, stamp, vectors, folder, self._context.logger)
             self._views[store.id] = view
             oldest = self._views.popitem(last=False)[1] if len(self._views) > _VIEWS else None
         if oldest is not None:
@@ -165,7 +183,12 @@ class Search:
                 del self._views[store_id]
         view.close()
         view.forget()
+        self._drop(store_id)
+
+    def _drop(self, store_id: int) -> None:
         self._provider.drop(str(store_id))
+        if self._matrices is not None:
+            self._matrices.drop(str(store_id))
 
     # -- queries -------------------------------------------------------------------------------------------------------
 
@@ -236,82 +259,83 @@ class Search:
     ) -> tuple[Ints, Scores]:
         """Rows and scores of at least the `want` best chunks for one query."""
         limit = max(_NOMINEES, _NOMINEES_PER_HIT * want)
-        terms = query_terms(query)
-        prepared = snapshot.postings.prepare(terms, alive=snapshot.alive) if len(terms[0]) else None
-        if prepared is None and vector is None:
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        if among is not None and options.hybrid_search is None:
+        if options.hybrid_search is not None:
+            return self._fused_by_rank(view, snapshot, query, vector, among, limit, options.hybrid_search)
+        prepared = self._prepared(snapshot, query)
+        if among is not None and not (prepared is None and vector is None):
             rows = concatenated_ranges(among[:, 0], among[:, 1] - among[:, 0])
             if len(rows) <= _FEW_ROWS:  # so few that nominating would cost more than scoring them all
                 text = None if prepared is None else snapshot.postings.score(prepared, rows)
-                cosines = None if vector is None else self._cosines(view, snapshot, rows, vector)
-                return rows, self._score(prepared, text, cosines)
-        rows, text = (
-            snapshot.postings.top(prepared, among=among, limit=limit)
-            if prepared is not None
-            else (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
-        )
-        if options.hybrid_search is not None:
-            return self._fused_by_rank(view, snapshot, rows, vector, among, limit, options)
+                return rows, self._score(view, snapshot, prepared, rows, text, vector)
+        if prepared is None:
+            if vector is None:
+                return _NO_ROWS, np.zeros(0, dtype=np.float32)
+            rows = view.vectors.nearest(snapshot, vector, limit, among)
+            return rows, self._score(view, snapshot, None, rows, None, vector)
+        rows, text = snapshot.postings.top(prepared, among=among, limit=limit)
+        scores = self._score(view, snapshot, prepared, rows, text, vector)
         if vector is None:
-            return rows, self._score(prepared, text, None)
-        cosines = self._cosines(view, snapshot, rows, vector)
-        scores = self._score(prepared, text, cosines)
-        if prepared is not None and len(rows) >= want:
+            return rows, scores
+        if len(rows) >= want:
             # No other chunk can have a better text score than the last nominee, nor a cosine above 1.
             rest = text[-1:] if len(rows) == limit else np.zeros(1, dtype=np.float32)
-            ceiling = self._score(prepared, rest, np.ones(1, dtype=np.float32))[0]
+            ceiling = self._fused(prepared, rest, np.ones(1))[0]
             if np.partition(scores, -want)[-want] >= ceiling:
                 return rows, scores
-        hits = view.index.query(vector, limit=limit, among=_keys(snapshot, among))
-        nearest = snapshot.row_of(hits.keys)
-        new = ~np.isin(nearest, rows)
-        nearest, near = nearest[new], hits.cosines[new]
-        more = None if prepared is None else snapshot.postings.score(prepared, nearest)
-        return np.concatenate((rows, nearest)), np.concatenate((scores, self._score(prepared, more, near)))
-
-    def _score(self, prepared: Query | None, text: Scores | None, cosines: Scores | None) -> Scores:
-        return fuse(
-            text if prepared is not None else None,
-            cosines,
-            semantic=self._embedder.semantic,
-            rarity=1.0 if prepared is None else prepared.rarity,
-        )
+        nearest = view.vectors.nearest(snapshot, vector, limit, among)
+        nearest = nearest[~np.isin(nearest, rows)]
+        text = snapshot.postings.score(prepared, nearest)
+        more = self._score(view, snapshot, prepared, nearest, text, vector)
+        return np.concatenate((rows, nearest)), np.concatenate((scores, more))
 
     def _fused_by_rank(
         self,
         view: StoreView,
         snapshot: Snapshot,
-        rows: Ints,
+        query: str,
         vector: NDArray[np.float32] | None,
         among: Ints | None,
         limit: int,
-        options: RankingOptions,
+        weights: HybridSearch,
     ) -> tuple[Ints, Scores]:
-        assert options.hybrid_search is not None
-        nearest = np.zeros(0, dtype=np.int64)
-        if vector is not None:
-            hits = view.index.query(vector, limit=limit, among=_keys(snapshot, among))
-            nearest = snapshot.row_of(hits.keys[hits.cosines > 0])
-        every = np.union1d(rows, nearest)
+        """As `_ranked`, by the places in both lists; a list without weight is not asked."""
+        by_text = nearest = _NO_ROWS
+        prepared = self._prepared(snapshot, query) if weights.text_weight else None
+        if prepared is not None:
+            by_text, _ = snapshot.postings.top(prepared, among=among, limit=limit)
+        if vector is not None and weights.embedding_weight:
+            nearest = view.vectors.nearest(snapshot, vector, limit, among)
+            cosines = view.vectors.cosines(snapshot, nearest, vector)
+            nearest = nearest[np.lexsort((nearest, -cosines))]
+            nearest = nearest[: np.count_nonzero(cosines > 0)]
+        every = np.union1d(by_text, nearest)
         ranks = []
-        for leg in (rows, nearest):
+        for leg in (by_text, nearest):
             rank = np.zeros(len(every), dtype=np.int64)
             rank[np.searchsorted(every, leg)] = np.arange(1, len(leg) + 1)
             ranks.append(rank)
-        weights = options.hybrid_search
         return every, fuse_ranks(*ranks, text_weight=weights.text_weight, embedding_weight=weights.embedding_weight)
 
-    def _cosines(self, view: StoreView, snapshot: Snapshot, rows: Ints, vector: NDArray[np.float32]) -> Scores:
-        """Exact cosines of given rows, in their order."""
-        if not len(rows):
-            return np.zeros(0, dtype=np.float32)
-        keys = np.sort(snapshot.keys[rows])
-        hits = view.index.query(vector, limit=len(keys), among=keys)
-        if len(hits.keys) != len(keys):
-            raise OutOfStep(f"The vector index returned {len(hits.keys)} of {len(keys)} chunks that were asked for.")
-        order = np.argsort(hits.keys)
-        return hits.cosines[order][np.searchsorted(hits.keys[order], snapshot.keys[rows])]
+    def _prepared(self, snapshot: Snapshot, query: str) -> Query | None:
+        terms = query_terms(query)
+        return snapshot.postings.prepare(terms, alive=snapshot.alive) if len(terms[0]) else None
+
+    def _score(
+        self,
+        view: StoreView,
+        snapshot: Snapshot,
+        prepared: Query | None,
+        rows: Ints,
+        text: Scores | None,
+        vector: NDArray[np.float32] | None,
+    ) -> Scores:
+        """Scores of given rows, of which the text scores are known; `prepared` is None when there is no text leg."""
+        cosines = None if vector is None else view.vectors.cosines(snapshot, rows, vector)
+        return self._fused(prepared, text, cosines)
+
+    def _fused(self, prepared: Query | None, text: Scores | None, cosines: NDArray[np.float64] | None) -> Scores:
+        rarity = 1.0 if prepared is None else prepared.rarity
+        return fuse(text, cosines, semantic=self._embedder.semantic, rarity=rarity)
 
     # -- afterwards ----------------------------------------------------------------------------------------------------
 
@@ -340,9 +364,3 @@ class Search:
         threshold = 0.0 if options is None else options.score_threshold
         order = sorted(range(len(results)), key=lambda i: (-scores[i], i))
         return [results[i].model_copy(update={"score": scores[i]}) for i in order if scores[i] >= threshold]
-
-
-def _keys(snapshot: Snapshot, among: Ints | None) -> Ints | None:
-    if among is None:
-        return None
-    return snapshot.keys[concatenated_ranges(among[:, 0], among[:, 1] - among[:, 0])]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from ...types.search import VectorStoreSearchResponse
 from ..catalog.blobs import read_span
 from ..catalog.catalog import as_json
-from .view import OutOfStep
+from .snapshot import OutOfStep
 
 
 class Hit(NamedTuple):

@@ -13,7 +13,6 @@ import logging
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +25,14 @@ from .. import caches
 from ..catalog.tables import generations, segments
 from ..text.terms import concatenated_ranges
 from .postings import Postings, decode_segment
+from .snapshot import NOTHING, OutOfStep, Snapshot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...spi.index import VectorIndex
     from ...types.filters import Filter
     from ..catalog.filters import Matches
+    from .vectors import Owner, StoreVectors
 
     Ints = NDArray[np.int64]
     Mask = NDArray[np.bool_]
@@ -43,72 +43,16 @@ _TAIL_SHARE = 0.25
 _DEAD_SHARE = 0.3
 #: Filters whose rows are remembered.
 _FILTERS = 32
-#: Generations whose vectors are read at a time.
-_VECTOR_ROWS = 512
-
-
-class OutOfStep(StorageError):
-    """Catalog, view and index do not fit together: what is kept of the store in memory and in caches must be made anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A store at one revision. Immutable.
-
-    Attributes:
-        revision: The revision.
-        keys: Chunk id of each row, ascending.
-        alive: Which rows can be found; None when all can.
-        postings: The keyword index over the rows.
-        attachments: Attachment of each living generation, in the order of their rows.
-        begins: First row of each living generation.
-        ends: Row after the last one of each living generation.
-        sorter: What sorts `attachments`.
-    """
-
-    revision: int
-    keys: Ints
-    alive: Mask | None
-    postings: Postings
-    attachments: Ints
-    begins: Ints
-    ends: Ints
-    sorter: Ints
-
-    def rows_of(self, attachment_ids: Ints, *, complement: bool = False) -> Ints:
-        """Row ranges `(begin, end)`, ascending, shape (n, 2), of the living chunks of these attachments, or of all others."""
-        known = self.attachments
-        if not len(known):
-            return np.zeros((0, 2), dtype=np.int64)
-        at = self.sorter[np.minimum(np.searchsorted(known, attachment_ids, sorter=self.sorter), len(known) - 1)]
-        picked = at[known[at] == attachment_ids]
-        if complement:
-            picked = np.delete(np.arange(len(known)), picked)
-        else:
-            picked.sort()
-        return np.stack((self.begins[picked], self.ends[picked]), axis=1)
-
-    def attachment_of(self, rows: Ints) -> Ints:
-        """Attachment that each living row belongs to."""
-        return self.attachments[np.searchsorted(self.begins, rows, side="right") - 1]
-
-    def row_of(self, keys: Ints) -> Ints:
-        """Row of each chunk id, all of which are here."""
-        return np.searchsorted(self.keys, keys)
-
-
-_EMPTY = np.zeros(0, dtype=np.int64)
-_NOTHING = Snapshot(0, _EMPTY, None, Postings(), _EMPTY, _EMPTY, _EMPTY, _EMPTY)
 
 
 class StoreView:
     """The view of one store. Threads search at the same time; bringing it up to date waits for them."""
 
     def __init__(
-        self, namespace: str, store_id: int, stamp: str, index: VectorIndex, folder: Path | None, logger: logging.Logger
+        self, owner: Owner, stamp: str, vectors: StoreVectors, folder: Path | None, logger: logging.Logger
     ) -> None:
-        self.index = index
-        self._where = {"namespace": namespace, "store_id": store_id}
+        self.vectors = vectors
+        self._where = {"namespace": owner.namespace, "store_id": owner.store_id}
         self._stamp = stamp
         self._folder = folder
         self._logger = logger
@@ -116,8 +60,8 @@ class StoreView:
         self._readers = 0
         self._closed = False
         self._saved_rows = 0
-        self._selected: tuple[Snapshot, dict[Hashable, Ints | None]] = (_NOTHING, {})
-        self._snapshot = _NOTHING if folder is None else self._load(folder)
+        self._selected: tuple[Snapshot, dict[Hashable, Ints | None]] = (NOTHING, {})
+        self._snapshot = NOTHING if folder is None else self._load(folder)
 
     @property
     def revision(self) -> int:
@@ -171,21 +115,21 @@ class StoreView:
                 self._condition.wait()
             if not self._closed:
                 self._closed = True
-                self.index.close()
-                self._snapshot = _NOTHING
-                self._selected = _NOTHING, {}
+                self.vectors.close()
+                self._snapshot = NOTHING
+                self._selected = NOTHING, {}
 
     # -- following the catalog -----------------------------------------------------------------------------------------
 
     def _sync(self, connection: Connection, revision: int) -> None:
         snapshot = self._followed(connection, self._snapshot, revision)
         if snapshot.alive is not None and np.count_nonzero(snapshot.alive) < (1 - _DEAD_SHARE) * len(snapshot.alive):
-            snapshot = self._followed(connection, _NOTHING, revision)  # segments that died are gone from the catalog
+            snapshot = self._followed(connection, NOTHING, revision)  # segments that died are gone from the catalog
             self._saved_rows = 0
-        self._follow_vectors(connection, revision)
+        self.vectors.follow(connection, revision, snapshot)
         self._snapshot = snapshot
         try:
-            self.index.flush(revision)
+            self.vectors.flush(revision)
             rows = len(snapshot.keys)
             if self._folder is not None and rows >= _SAVE_FROM and rows - self._saved_rows > _TAIL_SHARE * rows:
                 self._save(self._folder, snapshot)
@@ -224,20 +168,7 @@ class StoreView:
         postings = old.postings.append([decode_segment(row.data) for row in added])
         if postings.rows != len(keys) or (len(keys) and np.any(np.diff(keys) <= 0)):
             raise OutOfStep(f"The postings of store row {self._where['store_id']} do not fit its chunks.")
-        return Snapshot(revision, keys, alive, postings, attachments, begins, ends, np.argsort(attachments))
-
-    def _follow_vectors(self, connection: Connection, revision: int) -> None:
-        since = {**self._where, "since": self.index.watermark}
-        if self.index.watermark >= revision:
-            return
-        if self.index.watermark:
-            removed = connection.execute(_REMOVED, since).all()
-            if removed:
-                self.index.delete(concatenated_ranges(_column(removed, 0), _column(removed, 1)))
-        for rows in connection.execute(_VECTORS, since).partitions(_VECTOR_ROWS):
-            keys = concatenated_ranges(_column(rows, 0), _column(rows, 1))
-            stored = np.frombuffer(b"".join(row.vectors for row in rows), dtype=np.float16)
-            self.index.upsert(keys, unit(stored.reshape(len(keys), -1)))
+        return Snapshot(revision, keys, alive, postings, attachments, begins, ends)
 
     # -- beside the catalog --------------------------------------------------------------------------------------------
 
@@ -262,15 +193,15 @@ class StoreView:
     def _load(self, cache: Path) -> Snapshot:
         for _ in range(2):  # another process may replace the files while they are opened
             found = caches.read(cache)
-            snapshot = _NOTHING if found is None else self._map(*found)
+            snapshot = NOTHING if found is None else self._map(*found)
             if snapshot is not None:
                 return snapshot
-        return _NOTHING
+        return NOTHING
 
     def _map(self, facts: dict[str, Any], folder: Path) -> Snapshot | None:
         """What was saved, None if it has vanished, and nothing if it is worthless: then the catalog fills this view."""
         if (facts.get("format"), facts.get("stamp")) != (_FORMAT, self._stamp):
-            return _NOTHING
+            return NOTHING
         names = ("keys", "alive", "attachments", "begins", "ends")
         try:
             keys, alive, attachments, begins, ends = (
@@ -280,14 +211,12 @@ class StoreView:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError):
-            return _NOTHING
+            return NOTHING
         if not len(keys) == len(alive) == postings.rows or not len(attachments) == len(begins) == len(ends):
-            return _NOTHING
+            return NOTHING
         self._saved_rows = len(keys)
         every = None if bool(alive.all()) else alive
-        return Snapshot(
-            int(facts["revision"]), keys, every, postings, attachments, begins, ends, np.argsort(attachments)
-        )
+        return Snapshot(int(facts["revision"]), keys, every, postings, attachments, begins, ends)
 
     def forget(self) -> None:
         """Remove what was saved."""
@@ -301,15 +230,6 @@ def _identity(wanted: Filter) -> Hashable:
         return wanted.type, tuple(_identity(part) for part in wanted.filters)
     values = wanted.value if isinstance(wanted.value, tuple) else (wanted.value,)
     return wanted.type, wanted.key, tuple((type(value), value) for value in values)
-
-
-def unit(vectors: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Stored vectors as float32 of unit length; zero ones stay zero."""
-    found = vectors.astype(np.float32)
-    lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
-    lengths[lengths == 0] = 1
-    found /= lengths[:, None]
-    return found
 
 
 def _column(rows: object, number: int) -> Ints:
@@ -332,11 +252,6 @@ _SEGMENTS = (
 _IN_STORE = (generations.c.namespace == bindparam("namespace"), generations.c.store_id == bindparam("store_id"))
 _PUBLISHED = (
     select(generations.c.attachment_id, generations.c.first_chunk, generations.c.chunk_count)
-    .where(*_IN_STORE, generations.c.published > bindparam("since"), generations.c.removed.is_(None))
-    .order_by(generations.c.first_chunk)
-)
-_VECTORS = (
-    select(generations.c.first_chunk, generations.c.chunk_count, generations.c.vectors)
     .where(*_IN_STORE, generations.c.published > bindparam("since"), generations.c.removed.is_(None))
     .order_by(generations.c.first_chunk)
 )

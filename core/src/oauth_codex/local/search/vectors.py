@@ -1,0 +1,246 @@
+"""The vector leg of one store: the driver's index nominates, exact cosines come from the vectors themselves.
+
+The index follows the catalog as the view does: what was published and removed since its watermark is given to it in the transaction
+of the search. What it answers is checked, because an index is another's work and may be behind, ahead, damaged or approximate.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from sqlalchemy import Connection, bindparam, func, select
+
+from ..catalog.tables import generations
+from ..text.terms import concatenated_ranges
+from .snapshot import Ahead, OutOfStep, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ...spi.index import IndexTraits, ScoringIndex, VectorIndex
+    from ..matrix import MatrixIndex
+
+    Ints = NDArray[np.int64]
+    Vector = NDArray[np.float32]
+    Cosines = NDArray[np.float64]
+
+#: Generations whose vectors are read at a time.
+_GENERATIONS = 512
+#: From so many vectors on, filling an index is told.
+_TELL_FROM = 5000
+#: Candidate sets up to this size are searched exactly, where the engine has the vectors.
+_EXACT_ROWS = 20_000
+#: Cosines are rounded to so many digits, so that equal vectors are equal whatever the order of additions was.
+_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose vectors these are.
+
+    Attributes:
+        namespace: Namespace of the store.
+        store_id: Its row.
+        public_id: Its id, for messages.
+        driver: Name of the driver, for messages.
+    """
+
+    namespace: str
+    store_id: int
+    public_id: str
+    driver: str
+
+
+class StoreVectors:
+    """Vectors of one store. Following needs the caller to keep searches out; searches may run at the same time.
+
+    Args:
+        owner: Whose they are.
+        index: The driver's index.
+        traits: What it can do.
+        matrix: The engine's own copy, for an index that cannot tell cosines; else None.
+        logger: Where repairs and long work are told.
+    """
+
+    def __init__(
+        self, owner: Owner, index: VectorIndex, traits: IndexTraits, matrix: MatrixIndex | None, logger: logging.Logger
+    ) -> None:
+        self._where = {"namespace": owner.namespace, "store_id": owner.store_id}
+        self._name = f"The {owner.driver} index of {owner.public_id}"
+        self._index = index
+        self._traits = traits
+        self._matrix = matrix
+        self._scores = cast("ScoringIndex", index) if matrix is None else matrix
+        self._logger = logger
+        self._compared = False
+        self._short_told = False
+
+    def follow(self, connection: Connection, revision: int, snapshot: Snapshot) -> None:
+        """Bring everything to the revision that the transaction sees.
+
+        Raises:
+            Ahead: An index is complete to a later revision.
+            OutOfStep: The index does not hold what it was given.
+        """
+        for index in self._indexes():
+            if index.watermark > revision:
+                raise Ahead(index.watermark)
+            self._replay(connection, index, revision)
+        if not self._compared:
+            for index in self._indexes():
+                self._compare(connection, index, snapshot)
+            self._compared = True
+
+    def nearest(self, snapshot: Snapshot, vector: Vector, limit: int, among: Ints | None) -> Ints:
+        """Rows of the nearest living chunks, at least as many as there are up to `limit`; the order may be approximate.
+
+        Args:
+            snapshot: The store as the search sees it.
+            vector: One vector, of unit length.
+            limit: Most rows.
+            among: Row ranges that count, shape (n, 2), ascending; None for all.
+
+        Raises:
+            OutOfStep: The index returned too few, and nothing else can answer.
+        """
+        rows = None if among is None else concatenated_ranges(among[:, 0], among[:, 1] - among[:, 0])
+        keys = None if rows is None else snapshot.keys[rows]
+        wanted = min(limit, snapshot.living if rows is None else len(rows))
+        matrix = self._matrix
+        if matrix is not None and keys is not None and (len(keys) <= _EXACT_ROWS or not self._traits.among):
+            return snapshot.living_rows(matrix.query(vector, limit=limit, among=keys))
+        if keys is not None and not self._traits.among:
+            keys, limit = None, snapshot.living
+        found = snapshot.living_rows(np.asarray(self._index.query(vector, limit=limit, among=keys), dtype=np.int64))
+        if rows is not None:
+            found = found[np.isin(found, rows, assume_unique=True)]
+        if len(found) >= wanted:
+            return found[:wanted]
+        shortage = f"{self._name} returned {len(found)} of {wanted} chunks that were asked for."
+        if matrix is None:
+            raise OutOfStep(shortage)
+        if not self._short_told:
+            self._logger.warning("%s The engine searches exactly instead, which is slower.", shortage)
+            self._short_told = True
+        return snapshot.living_rows(matrix.query(vector, limit=limit, among=keys))
+
+    def cosines(self, snapshot: Snapshot, rows: Ints, vector: Vector) -> Cosines:
+        """Exact cosines of living rows, in their order, the same on every driver.
+
+        Raises:
+            OutOfStep: A vector is missing.
+        """
+        if not len(rows):
+            return np.zeros(0)
+        found = np.round(self._scores.cosines(snapshot.keys[rows], vector), _DIGITS)
+        if np.isnan(found).any():
+            raise OutOfStep(f"{self._name} lacks {np.count_nonzero(np.isnan(found))} of {len(rows)} vectors.")
+        return found
+
+    def flush(self, revision: int) -> None:
+        """Let the indexes note what they are complete to.
+
+        Raises:
+            StorageError: The disk is full or refuses; nothing is lost by that.
+        """
+        for index in self._indexes():
+            index.flush(revision)
+
+    def close(self) -> None:
+        """Let go of memory and files."""
+        for index in self._indexes():
+            index.close()
+
+    # -- following the catalog -----------------------------------------------------------------------------------------
+
+    def _indexes(self) -> Sequence[VectorIndex]:
+        return (self._index,) if self._matrix is None else (self._index, self._matrix)
+
+    def _replay(self, connection: Connection, index: VectorIndex, revision: int) -> None:
+        watermark = index.watermark
+        if watermark == revision:
+            return
+        since = {**self._where, "since": watermark}
+        if watermark or index.count():
+            removed = connection.execute(_REMOVED, since).all()
+            if removed:
+                index.delete(concatenated_ranges(_column(removed, 0), _column(removed, 1)))
+        total = 0 if watermark else int(connection.execute(_TOTAL, since).scalar_one())
+        done = 0
+        for rows in connection.execute(_VECTORS, since).partitions(_GENERATIONS):
+            keys = concatenated_ranges(_column(rows, 0), _column(rows, 1))
+            index.upsert(keys, _vectors(rows, len(keys)))
+            done += len(keys)
+            if total >= _TELL_FROM:
+                self._logger.info(
+                    "%s is filled from the catalog: %d of %d chunks.",
+                    self._name,
+                    done,
+                    total,
+                    extra={"progress": (done, total)},
+                )
+
+    def _compare(self, connection: Connection, index: VectorIndex, snapshot: Snapshot) -> None:
+        """Mend an index that has more or fewer vectors than the catalog, once after it was opened."""
+        if index.count() == snapshot.living:
+            return
+        living = snapshot.living_keys()
+        held = np.sort(np.fromiter(index.keys(), np.int64))
+        missing = np.setdiff1d(living, held, assume_unique=True)
+        # A key above all that this transaction sees belongs to a later one: another process is ahead with a shared index.
+        known = held[held <= (snapshot.keys[-1] if len(snapshot.keys) else 0)]
+        stray = np.setdiff1d(known, living)
+        if len(stray):
+            index.delete(stray)
+        if len(missing):
+            for rows in connection.execute(_VECTORS, {**self._where, "since": 0}).partitions(_GENERATIONS):
+                keys = concatenated_ranges(_column(rows, 0), _column(rows, 1))
+                absent = np.isin(keys, missing, assume_unique=True)
+                if absent.any():
+                    index.upsert(keys[absent], _vectors(rows, len(keys))[absent])
+        if len(stray) or len(missing):
+            self._logger.warning(
+                "%s did not fit the catalog, and was mended from it: %d vectors were missing, %d too many.",
+                self._name,
+                len(missing),
+                len(stray),
+            )
+        if index.count() < snapshot.living:
+            raise OutOfStep(f"{self._name} holds {index.count()} of {snapshot.living} vectors that it was given.")
+
+
+def unit(vectors: NDArray[np.float16]) -> Vector:
+    """Stored vectors as float32 of unit length; zero ones stay zero."""
+    found = vectors.astype(np.float32)
+    lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
+    lengths[lengths == 0] = 1
+    found /= lengths[:, None]
+    return found
+
+
+def _vectors(rows: Sequence[Any], count: int) -> Vector:
+    stored = np.frombuffer(b"".join(row.vectors for row in rows), dtype=np.float16)
+    return unit(stored.reshape(count, -1))
+
+
+def _column(rows: Sequence[Any], number: int) -> Ints:
+    return np.array([row[number] for row in rows], dtype=np.int64)
+
+
+_IN_STORE = (generations.c.namespace == bindparam("namespace"), generations.c.store_id == bindparam("store_id"))
+_NEW = (*_IN_STORE, generations.c.published > bindparam("since"), generations.c.removed.is_(None))
+_TOTAL = select(func.coalesce(func.sum(generations.c.chunk_count), 0)).where(*_NEW)
+_VECTORS = (
+    select(generations.c.first_chunk, generations.c.chunk_count, generations.c.vectors)
+    .where(*_NEW)
+    .order_by(generations.c.first_chunk)
+)
+# Also what was published after the watermark: an index that was interrupted may hold it.
+_REMOVED = select(generations.c.first_chunk, generations.c.chunk_count).where(
+    *_IN_STORE, generations.c.removed > bindparam("since")
+)
