@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..errors import OAuthCodexError
+from . import notices
 from .common import Failure
 from .output import print_json, stderr, stdout, visible
 
@@ -41,7 +42,8 @@ class Commands(TyperGroup):
             typer.Exit: It failed.
         """
         try:
-            answer = super().invoke(ctx)
+            with notices.shown():
+                answer = super().invoke(ctx)
             sys.stdout.flush()
             return answer
         except KeyboardInterrupt:

@@ -20,6 +20,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.progress import Progress
 
 _T = TypeVar("_T")
 
@@ -137,12 +138,17 @@ def progress(label: str, total: int, *, shown: bool = True) -> Iterator[Callable
     if not (shown and console.is_terminal and total):
         yield lambda _: None
         return
+    with bar(console) as shown_bar:
+        task = shown_bar.add_task(label, total=total)
+        yield lambda steps: shown_bar.advance(task, steps)
+
+
+def bar(console: Console) -> Progress:
+    """A bar that vanishes when it is full."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda steps: bar.advance(task, steps)
+    return Progress(*columns, console=console, transient=True)
 
 
 def collected(pages: Any, limit: int | None) -> list[Any]:
