@@ -5,6 +5,17 @@ from __future__ import annotations
 from . import caches
 from .backend import LocalBackend
 from .catalog.catalog import Catalog
-from .matrix import MatrixIndex, MatrixProvider, exact_cosines, nearest_keys
+from .exact import check_query, check_rows, exact_cosines, nearest_keys
+from .matrix import MatrixIndex, MatrixProvider
 
-__all__ = ["Catalog", "LocalBackend", "MatrixIndex", "MatrixProvider", "caches", "exact_cosines", "nearest_keys"]
+__all__ = [
+    "Catalog",
+    "LocalBackend",
+    "MatrixIndex",
+    "MatrixProvider",
+    "caches",
+    "check_query",
+    "check_rows",
+    "exact_cosines",
+    "nearest_keys",
+]

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..spi.index import IndexSpec, IndexTraits
 from . import caches
+from .exact import check_query, check_rows, exact_cosines, nearest_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,12 +83,9 @@ class MatrixIndex:
         return self._watermark
 
     def upsert(self, keys: Keys, vectors: Vectors) -> None:
+        check_rows(keys, vectors, self._spec.dimension)
         if not len(keys):
             return
-        if vectors.shape != (len(keys), self._spec.dimension):
-            raise ValueError(
-                f"{len(keys)} keys with vectors of shape {vectors.shape}, dimension {self._spec.dimension}"
-            )
         if self._blocks and keys[0] <= self._blocks[-1].keys[-1]:
             self._merge_unordered(keys, vectors)
             return
@@ -109,6 +107,7 @@ class MatrixIndex:
             self._replace(everything[alive], vectors[alive])
 
     def query(self, vector: Vectors, *, limit: int, among: Keys | None = None) -> Keys:
+        check_query(vector, self._spec.dimension)
         used = np.flatnonzero(vector)
         if among is not None:
             keys, cosines = self._gathered(vector, used, among)
@@ -303,22 +302,3 @@ class MatrixIndex:
         folder = caches.write(cache, fill, facts)
         self._replace(keys, vectors)
         self._map(facts, folder)  # what was just written, not what another process may have written since
-
-
-def exact_cosines(rows: Vectors, vector: Vectors) -> Cosines:
-    """Cosines of unit vectors, one a row, with a unit vector: products of float32 summed in float64."""
-    return rows.astype(np.float64) @ vector.astype(np.float64)
-
-
-def nearest_keys(keys: Keys, cosines: Vectors, limit: int) -> Keys:
-    """The keys of the `limit` largest cosines, best first, equal ones by key."""
-    if len(keys) > limit:
-        # Negated, and from the front: on many equal low scores the other way round is twenty times slower.
-        picked = np.argpartition(-cosines, limit - 1)[:limit]
-        edge = cosines[picked].min()
-        # Among equals at the edge the lowest keys count, whatever the partition picked.
-        above, level = np.flatnonzero(cosines > edge), np.flatnonzero(cosines == edge)
-        level = level[np.argsort(keys[level], kind="stable")][: limit - len(above)]
-        picked = np.concatenate((above, level))
-        keys, cosines = keys[picked], cosines[picked]
-    return keys[np.lexsort((keys, -cosines))]

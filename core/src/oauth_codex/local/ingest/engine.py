@@ -147,20 +147,18 @@ class Ingest:
     def upload_large(
         self, namespace: str, request: VectorStoreFileUpload, content: Content, public_id: str
     ) -> Row[Any]:
-        """Keep a large file and attach it, so that others see it in progress; see `upload`."""
-        with self._catalog.read() as connection:
-            self._open_store(connection, namespace, request.vector_store_id)
+        """Keep a large file and attach it in one transaction, then process it while others see it in progress; see `upload`."""
         now = int(self._context.clock())
         with self._catalog.write() as connection:
+            store = self._open_store(connection, namespace, request.vector_store_id)
             file = self._keep(connection, namespace, request, content, public_id, now)
-        try:
-            return self.attach(
-                namespace, request.vector_store_id, public_id, request.chunking_strategy, request.attributes
-            )
-        except BaseException:
-            with self._catalog.write() as connection:
-                files.delete(connection, namespace, [file], now)
-            raise
+            entry = (file, _window(request.chunking_strategy, None, store), request.attributes)
+            ids = attachments.insert(connection, namespace, store.id, [entry], now, uploaded_now=True)
+            jobs.announce(connection, namespace, store.id, ids, now, self.owner)
+            stores.touch(connection, store, now)
+        self.begin(namespace, store.id, ids)
+        with self._catalog.read() as connection:
+            return attachments.require(connection, namespace, store, public_id)
 
     def _keep(
         self,
