@@ -237,6 +237,21 @@ def test_filling_a_large_index_tells_how_far_it_is(opened: Any, caplog: Any, mon
     ]
 
 
+def test_an_index_is_filled_where_the_keyword_index_is_there_already(
+    opened: Any, right: Any, caplog: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("oauth_codex.local.search.view._SAVE_FROM", 1)
+    with opened(Shared()) as client:
+        store, _ = fill(client)
+        hits(client, store)
+    caplog.clear()
+    provider = Shared()
+    with opened(provider) as client:
+        assert hits(client, store) == right
+    assert provider.opened == 1
+    assert not caplog.records
+
+
 def test_a_storage_says_that_another_driver_used_it_before(tmp_path: Path, caplog: Any) -> None:
     with OAuthCodexClient(storage_dir=tmp_path) as client:
         store, _ = fill(client)

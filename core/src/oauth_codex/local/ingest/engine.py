@@ -191,7 +191,9 @@ class Ingest:
         try:
             self.attach_many(namespace, store_id, attachment_ids)
         except (StorageError, StorageBusyError) as error:
-            self._context.logger.warning("%d files stay in progress for now: %s", len(attachment_ids), error)
+            self._context.logger.warning(
+                "%d files stay in progress for now: %s", len(attachment_ids), error.user_message
+            )
 
     def attach_many(self, namespace: str, store_id: int, attachment_ids: Sequence[int]) -> None:
         """Process attachments that are in progress and whose jobs this process holds, some dozens in one transaction.
@@ -206,7 +208,7 @@ class Ingest:
                 with self._catalog.write() as connection:
                     jobs.release(connection, self.owner, attachment_ids, int(self._context.clock()))
             except (StorageError, StorageBusyError) as error:  # then the lease runs out by itself
-                self._context.logger.warning("Work that was given up is not free at once: %s", error)
+                self._context.logger.warning("Work that was given up is not free at once: %s", _said(error))
             raise
 
     def _work_off(self, namespace: str, store_id: int, attachment_ids: Sequence[int]) -> None:
@@ -350,6 +352,11 @@ class Ingest:
         if publications:
             publish(connection, namespace, store_id, publications)
         attachments.settle(connection, namespace, store_id, outcomes, attached_now=attached_now)
+
+
+def _said(error: StorageError | StorageBusyError) -> str:
+    """The sentence of an error, without the status code that stands before it in its text."""
+    return error.user_message if isinstance(error, StorageError) else str(error)
 
 
 def _window(chunking: StaticChunking | None, existing: Row[Any] | None, store: Row[Any]) -> StaticChunking:

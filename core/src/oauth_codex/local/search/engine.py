@@ -124,7 +124,8 @@ class Search:
                         raise self._hopeless(error) from error
                     healed = True
                     ahead = 0
-                    self._context.logger.warning("%s It is made anew from the catalog.", error)
+                    what = getattr(error, "user_message", error)
+                    self._context.logger.warning("%s It is made anew from the catalog.", what)
                     self._discard(store.id, view)
 
     def _hopeless(self, error: Exception) -> StorageError:
@@ -193,9 +194,12 @@ class Search:
     # -- queries -------------------------------------------------------------------------------------------------------
 
     def _rewritten(self, query: str) -> str:
-        if self._context.rewrite_query is not None:
-            return self._context.rewrite_query(query)
-        return rewrite(query)
+        if self._context.rewrite_query is None:
+            return rewrite(query)
+        rewritten: object = self._context.rewrite_query(query)
+        if not isinstance(rewritten, str) or not rewritten.strip():
+            raise StorageError(f"The query rewriter returned {rewritten!r:.80}; expected text that is not blank.")
+        return rewritten
 
     def _vectors(self, queries: Sequence[str]) -> list[NDArray[np.float32] | None]:
         """Unit vectors of the queries; None for one without any feature.
@@ -209,8 +213,11 @@ class Search:
                 f"The embedder {self._embedder.name!r} returned shape {found.shape} or a value that is not finite;"
                 f" expected {(len(queries), self._embedder.dimension)}, finite."
             )
-        lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
-        return [row / length if length else None for row, length in zip(found, lengths, strict=True)]
+        wide = found.astype(np.float64)  # the square of a large float32 is infinite
+        lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        return [
+            (row / length).astype(np.float32) if length else None for row, length in zip(wide, lengths, strict=True)
+        ]
 
     def _hits(
         self,
@@ -351,7 +358,7 @@ class Search:
             except StorageBusyError:
                 self._context.logger.debug("The use of %s was not noted: another writer is at work.", store.public_id)
             except StorageError as error:
-                self._context.logger.warning("The use of %s was not noted: %s", store.public_id, error)
+                self._context.logger.warning("The use of %s was not noted: %s", store.public_id, error.user_message)
 
     def _reranked(
         self, queries: Sequence[str], results: list[VectorStoreSearchResponse], options: RankingOptions | None

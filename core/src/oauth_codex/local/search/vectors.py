@@ -77,6 +77,8 @@ class StoreVectors:
         self._matrix = matrix
         self._scores = cast("ScoringIndex", index) if matrix is None else matrix
         self._logger = logger
+        #: Revision that everything here was brought to; it is no watermark, because nothing was looked at before.
+        self.revision = -1
         self._compared = False
         self._short_told = False
 
@@ -95,6 +97,7 @@ class StoreVectors:
             for index in self._indexes():
                 self._compare(connection, index, snapshot)
             self._compared = True
+        self.revision = revision
 
     def nearest(self, snapshot: Snapshot, vector: Vector, limit: int, among: Ints | None) -> Ints:
         """Rows of the nearest living chunks, at least as many as there are up to `limit`; the order may be approximate.

@@ -72,13 +72,13 @@ class StoreView:
     def at(self, connection: Connection, revision: int) -> Iterator[Snapshot | None]:
         """The store as the transaction sees it; None when this view is closed or has gone past it: begin again then."""
         with self._condition:
-            while not self._closed and self._snapshot.revision < revision:
+            while not self._closed and self._behind(revision):
                 if self._readers == 0:
                     self._sync(connection, revision)
                 else:
                     self._condition.wait()
             snapshot = self._snapshot
-            usable = not self._closed and snapshot.revision == revision
+            usable = not self._closed and snapshot.revision == self.vectors.revision == revision
             self._readers += usable
         try:
             yield snapshot if usable else None
@@ -121,8 +121,13 @@ class StoreView:
 
     # -- following the catalog -----------------------------------------------------------------------------------------
 
+    def _behind(self, revision: int) -> bool:
+        return self._snapshot.revision <= revision and min(self._snapshot.revision, self.vectors.revision) < revision
+
     def _sync(self, connection: Connection, revision: int) -> None:
-        snapshot = self._followed(connection, self._snapshot, revision)
+        snapshot = self._snapshot
+        if snapshot.revision < revision:
+            snapshot = self._followed(connection, snapshot, revision)
         if snapshot.alive is not None and np.count_nonzero(snapshot.alive) < (1 - _DEAD_SHARE) * len(snapshot.alive):
             snapshot = self._followed(connection, NOTHING, revision)  # segments that died are gone from the catalog
             self._saved_rows = 0
@@ -134,7 +139,7 @@ class StoreView:
             if self._folder is not None and rows >= _SAVE_FROM and rows - self._saved_rows > _TAIL_SHARE * rows:
                 self._save(self._folder, snapshot)
         except StorageError as error:  # a full disk must not stop a search: the catalog has everything
-            self._logger.warning("%s Searches go on without it; opening this store takes longer.", error)
+            self._logger.warning("%s Searches go on without it; opening this store takes longer.", error.user_message)
 
     def _followed(self, connection: Connection, old: Snapshot, revision: int) -> Snapshot:
         since = {**self._where, "since": old.revision}
