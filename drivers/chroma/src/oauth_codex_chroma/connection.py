@@ -1,0 +1,262 @@
+"""The one Chroma client of a backend: opened when it is needed, closed for certain, its failures told in our words."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from oauth_codex.errors import ConfigurationError, OAuthCodexError, StorageError
+from oauth_codex.spi import IndexLost
+from oauth_codex.spi.waiting import time_limit
+
+from . import lock
+from .options import Options, sendable
+
+if TYPE_CHECKING:
+    import httpx
+    from chromadb.api import ClientAPI
+    from chromadb.config import Settings
+
+#: Seconds without any sign of a server after which a call gives up; chromadb itself would wait forever.
+_PATIENCE = 60.0
+#: Most ids in one call: Chroma passes them to SQLite as variables, which are limited; Chroma Cloud has a quota.
+_IDS = 1000
+_CLOUD_ROWS = 300
+
+#: The process in which chromadb was opened embedded. Its threads do not survive a fork: the child would wait for them forever.
+_started_in: int | None = None
+
+
+class Connection:
+    """A Chroma: embedded below a storage directory, on a server, or in Chroma Cloud. Thread-safe.
+
+    An embedded one is locked at once, and opened at the first call; one that is reached over the network is opened at once.
+
+    Raises:
+        ConfigurationError: The variable with the key is not set.
+        StorageBusyError: Another process has the embedded Chroma.
+        StorageError: The server does not answer, or refuses.
+    """
+
+    def __init__(self, options: Options, directory: Path) -> None:
+        self.options = options
+        self._path = directory / "chroma"
+        self._key = _api_key(options.api_key_env) if options.mode == "cloud" else ""
+        self._guard = threading.Lock()
+        self._opened: list[Any] = []
+        held = None
+        if options.mode == "embedded":
+            _require_unforked()
+            held = lock.acquire(directory)
+        # A client that is left open must not keep chromadb's own cache of open directories alive without the lock.
+        self._closing = weakref.finalize(self, _close, self._opened, held, os.getpid())
+        if options.mode != "embedded":
+            self.client()
+
+    @property
+    def name(self) -> str:
+        """Which Chroma it is, for messages."""
+        if self.options.mode == "embedded":
+            return f"the embedded Chroma in {str(self._path)!r}"
+        if self.options.mode == "cloud":
+            return f"Chroma Cloud (tenant {self.options.tenant!r}, database {self.options.database!r})"
+        return f"the Chroma server at {self._address}"
+
+    @property
+    def _address(self) -> str:
+        return f"http{'s' if self.options.ssl else ''}://{self.options.host}:{self.options.port}"
+
+    @property
+    def ids(self) -> int:
+        """Most ids that one call may name."""
+        return _CLOUD_ROWS if self.options.mode == "cloud" else _IDS
+
+    @property
+    def rows(self) -> int:
+        """Most vectors that one call may write or list."""
+        most: int = self.client().get_max_batch_size()
+        return min(most, _CLOUD_ROWS) if self.options.mode == "cloud" else most
+
+    def client(self) -> ClientAPI:
+        """The client, opened."""
+        with self._guard:
+            if not self._opened:
+                with self.call("opening it"):
+                    self._opened.append(self._open())
+            client: ClientAPI = self._opened[0]
+            return client
+
+    def close(self) -> None:
+        """Close the client and give the lock back. A second call does nothing."""
+        self._closing()
+
+    @contextmanager
+    def call(self, doing: str) -> Iterator[None]:
+        """Turn whatever chromadb raises into a `StorageError` that says what failed where, and what to do."""
+        try:
+            yield
+        except (OAuthCodexError, IndexLost):
+            raise
+        except Exception as error:
+            raise self._failure(doing, error) from error
+
+    def _open(self) -> ClientAPI:
+        import chromadb  # takes most of a second
+        from chromadb.config import Settings
+
+        options = self.options
+        # No .env file of the current directory, and no variable that happens to have the name of one of these.
+        settings = Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            anonymized_telemetry=False,
+            chroma_server_host=options.host,
+            chroma_server_http_port=options.port if options.host else None,
+        )
+        client: Any
+        if options.mode == "embedded":
+            return _embedded(self._path, settings)
+        if options.mode == "cloud":
+            client = chromadb.CloudClient(options.tenant, options.database, self._key, settings=settings)
+        else:
+            tenant, database = self._greet()
+            client = chromadb.HttpClient(
+                str(options.host),
+                options.port,
+                ssl=options.ssl,
+                headers=dict(options.headers),
+                settings=settings,
+                tenant=tenant,
+                database=database,
+            )
+        for session in _sessions(client):
+            session.event_hooks["request"].append(_limit_time)
+        opened: ClientAPI = client
+        return opened
+
+    def _greet(self) -> tuple[str, str]:
+        """Ask a server for tenant and database, which are returned.
+
+        chromadb asks too when its client is made, but waits forever for an answer, and leaves sockets open if it is a bad one.
+        """
+        import httpx
+        from chromadb.config import DEFAULT_DATABASE, DEFAULT_TENANT
+
+        tenant, database = self.options.tenant or DEFAULT_TENANT, self.options.database or DEFAULT_DATABASE
+        url = f"{self._address}/api/v2/tenants/{quote(tenant, safe='')}/databases/{quote(database, safe='')}"
+        answer = httpx.get(url, headers=self.options.headers, timeout=_seconds())
+        answer.raise_for_status()
+        if answer.json().get("name") != database:
+            raise ValueError(f"the answer of {url} is not that of Chroma")
+        return tenant, database
+
+    def _failure(self, doing: str, error: Exception) -> StorageError:
+        from chromadb.errors import AuthorizationError, ChromaAuthError
+        from httpx import HTTPStatusError, TransportError
+
+        options = self.options
+        causes = list(_causes(error))
+        refused = any(isinstance(cause, AuthorizationError | ChromaAuthError) for cause in causes) or any(
+            cause.response.status_code in (401, 403) for cause in causes if isinstance(cause, HTTPStatusError)
+        )
+        said = " ".join(str(error).split()) or type(error).__name__
+        for secret in (self._key, *options.headers.values()):
+            said = said.replace(secret, "***") if secret else said
+        said = said.strip(".")[:300]
+        if options.mode == "embedded":
+            advice = (
+                f"It holds nothing but a copy of vectors: if it is damaged, close all clients, delete {str(self._path)!r} (unless"
+                " you keep other collections there), and it is filled again from the catalog."
+            )
+        elif any(isinstance(cause, TransportError) for cause in causes):
+            advice = "It cannot be reached. Nothing is lost: the call may be repeated once it answers."
+            if options.mode == "server":
+                run = f"chroma run --host {options.host} --port {options.port} --path <directory>"
+                advice += f" Start it with `{run}`, or correct host= and port=."
+        elif refused:
+            key = f"the key in {options.api_key_env}" if options.mode == "cloud" else "headers="
+            advice = f"It refuses the credentials: check {key}, tenant= and database=."
+        else:
+            advice = (
+                "Check that a Chroma server of version 1 answers there, and that the tenant and the database exist."
+            )
+        return StorageError(
+            f"{self.name[0].upper()}{self.name[1:]} failed at {doing}: {said}. {advice}",
+            driver="chroma",
+            raw_error=error,
+        )
+
+
+def _require_unforked() -> None:
+    if _started_in not in (None, os.getpid()):
+        raise StorageError(
+            "Chroma was in use when this process was forked, and cannot be used here, because its threads are gone. Start processes"
+            " with subprocess or the spawn method, open the first client after the fork, or use a server: host=.",
+            driver="chroma",
+        )
+
+
+def _embedded(path: Path, settings: Settings) -> ClientAPI:
+    global _started_in
+    import chromadb
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    path.mkdir(mode=0o700, exist_ok=True)
+    _started_in = os.getpid()
+    try:
+        return chromadb.PersistentClient(path, settings=settings)
+    except Exception:
+        # chromadb would keep what has failed to start, and hand it out to whoever opens this path again.
+        SharedSystemClient._identifier_to_system.pop(str(path), None)
+        raise
+
+
+def _api_key(variable: str) -> str:
+    key = os.environ.get(variable, "").strip()
+    if not sendable(key):
+        problem = "holds characters that a key cannot have" if key else "is not set"
+        raise ConfigurationError(
+            f"Chroma Cloud needs a key in the variable {variable!r}, which {problem}. Set it, or name another with api_key_env=.",
+            key="api_key_env",
+            value=variable,
+        )
+    return key
+
+
+def _sessions(client: Any) -> list[httpx.Client]:
+    """The HTTP sessions of a client, if it has any. They are not public, but nothing else limits a call or closes the sockets."""
+    servers = (client._server, client._admin_client._server)
+    return [server._session for server in servers if hasattr(server, "_session")]
+
+
+def _seconds() -> float:
+    return min(_PATIENCE, time_limit.get() or _PATIENCE)
+
+
+def _limit_time(request: httpx.Request) -> None:
+    request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), _seconds())
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _close(opened: list[Any], held: str | None, process: int) -> None:
+    if os.getpid() != process:  # what a fork has inherited belongs to the other process
+        return
+    for client in opened:
+        sessions = _sessions(client)
+        client.close()
+        for session in sessions:  # chromadb leaves them open
+            session.close()
+    opened.clear()
+    if held is not None:
+        lock.release(held)
