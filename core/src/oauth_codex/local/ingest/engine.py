@@ -191,9 +191,7 @@ class Ingest:
         try:
             self.attach_many(namespace, store_id, attachment_ids)
         except (StorageError, StorageBusyError) as error:
-            self._context.logger.warning(
-                "%d files stay in progress for now: %s", len(attachment_ids), _said(error)
-            )
+            self._context.logger.warning("%d files stay in progress for now: %s", len(attachment_ids), _said(error))
 
     def attach_many(self, namespace: str, store_id: int, attachment_ids: Sequence[int]) -> None:
         """Process attachments that are in progress and whose jobs this process holds, some dozens in one transaction.

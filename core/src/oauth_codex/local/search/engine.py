@@ -140,7 +140,10 @@ class Search:
         if view is not None:
             view.close()
             view.forget()
-        self._drop(store_id)
+        try:
+            self._drop(store_id)
+        except StorageError as error:  # the store is gone all the same
+            self._context.logger.warning("The index of a deleted store was left behind: %s", error.user_message)
 
     def close(self) -> None:
         """Let go of all views; what they saved stays."""
@@ -166,10 +169,7 @@ class Search:
                 sparse_queries=isinstance(self._embedder, WordEmbedder),
             )
             owner = Owner(namespace, store.id, store.public_id, self._name)
-            matrix = None if self._matrices is None else self._matrices.open(spec)
-            vectors = StoreVectors(
-                owner, self._provider.open(spec), self._provider.traits, matrix, self._context.logger
-            )
+            vectors = StoreVectors(owner, spec, self._provider, self._matrices, self._context.logger)
             folder = None if self._caches is None else self._caches / f"{store.id}.terms"
             view = StoreView(owner, stamp, vectors, folder, self._context.logger)
             self._views[store.id] = view

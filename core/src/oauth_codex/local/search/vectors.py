@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ...spi.index import IndexTraits, ScoringIndex, VectorIndex
-    from ..matrix import MatrixIndex
+    from ...spi.index import IndexSpec, ScoringIndex, VectorIndex, VectorIndexProvider
+    from ..matrix import MatrixIndex, MatrixProvider
 
     Ints = NDArray[np.int64]
     Vector = NDArray[np.float32]
@@ -61,21 +61,28 @@ class StoreVectors:
 
     Args:
         owner: Whose they are.
-        index: The driver's index.
-        traits: What it can do.
-        matrix: The engine's own copy, for an index that cannot tell cosines; else None.
+        spec: Which index.
+        provider: Opens the driver's index, at first use: that may take long, and then holds up this store only.
+        matrices: Opens the engine's own copy, for an index that cannot tell cosines; else None.
         logger: Where repairs and long work are told.
     """
 
     def __init__(
-        self, owner: Owner, index: VectorIndex, traits: IndexTraits, matrix: MatrixIndex | None, logger: logging.Logger
+        self,
+        owner: Owner,
+        spec: IndexSpec,
+        provider: VectorIndexProvider,
+        matrices: MatrixProvider | None,
+        logger: logging.Logger,
     ) -> None:
         self._where = {"namespace": owner.namespace, "store_id": owner.store_id}
         self._name = f"The {owner.driver} index of {owner.public_id}"
-        self._index = index
-        self._traits = traits
-        self._matrix = matrix
-        self._scores = cast("ScoringIndex", index) if matrix is None else matrix
+        self._spec = spec
+        self._provider = provider
+        self._matrices = matrices
+        self._traits = provider.traits
+        self._matrix: MatrixIndex | None = None
+        self._indexes: list[VectorIndex] = []
         self._logger = logger
         #: Revision that everything here was brought to; it is no watermark, because nothing was looked at before.
         self.revision = -1
@@ -89,12 +96,13 @@ class StoreVectors:
             Ahead: An index is complete to a later revision.
             OutOfStep: The index does not hold what it was given.
         """
-        for index in self._indexes():
+        self._open()
+        for index in self._indexes:
             if index.watermark > revision:
                 raise Ahead(index.watermark)
             self._replay(connection, index, revision)
         if not self._compared:
-            for index in self._indexes():
+            for index in self._indexes:
                 self._compare(connection, index, snapshot)
             self._compared = True
         self.revision = revision
@@ -151,18 +159,24 @@ class StoreVectors:
         Raises:
             StorageError: The disk is full or refuses; nothing is lost by that.
         """
-        for index in self._indexes():
+        for index in self._indexes:
             index.flush(revision)
 
     def close(self) -> None:
         """Let go of memory and files."""
-        for index in self._indexes():
+        for index in self._indexes:
             index.close()
 
-    # -- following the catalog -----------------------------------------------------------------------------------------
+    def _open(self) -> None:
+        if not self._indexes:
+            self._index = self._provider.open(self._spec)
+            self._indexes.append(self._index)
+            self._scores = cast("ScoringIndex", self._index)
+        if self._matrices is not None and self._matrix is None:
+            self._scores = self._matrix = self._matrices.open(self._spec)
+            self._indexes.append(self._matrix)
 
-    def _indexes(self) -> Sequence[VectorIndex]:
-        return (self._index,) if self._matrix is None else (self._index, self._matrix)
+    # -- following the catalog -----------------------------------------------------------------------------------------
 
     def _replay(self, connection: Connection, index: VectorIndex, revision: int) -> None:
         watermark = index.watermark
