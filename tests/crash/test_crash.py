@@ -257,8 +257,8 @@ def test_remnants_in_the_folder_of_content_harm_nobody(tmp_path: Path, audit: Ca
         audit(client)
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "garbage", "missing", "foreign"])
-def test_damaged_caches_are_made_anew(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_that_changed_places_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The conformance kit loses and tears them."""
     from oauth_codex.local import matrix
     from oauth_codex.local.search import view
 
@@ -272,23 +272,12 @@ def test_damaged_caches_are_made_anew(damage: str, tmp_path: Path, monkeypatch: 
             client.vector_stores.search(each, query="zanzibar 7", max_num_results=50).model_dump()
             for each in (store, other)
         ]
-    folders = sorted((tmp_path / "cache").iterdir())
-    assert len(folders) == 4
-    if damage == "foreign":  # the caches of two stores change places
-        for kind in ("matrix", "terms"):
-            one, two = (tmp_path / "cache" / f"{number}.{kind}" for number in (1, 2))
-            one.rename(tmp_path / "aside")
-            two.rename(one)
-            (tmp_path / "aside").rename(two)
-    for number, file in enumerate(sorted((tmp_path / "cache").rglob("*.*"))):
-        if file.is_dir():
-            continue
-        if damage == "missing":
-            if number % 2:
-                file.unlink()
-        elif damage != "foreign":
-            whole = file.read_bytes()
-            file.write_bytes({"torn": whole[: len(whole) // 2], "empty": b"", "garbage": bytes(len(whole))}[damage])
+    assert len(list((tmp_path / "cache").iterdir())) == 4
+    for kind in ("matrix", "terms"):
+        one, two = (tmp_path / "cache" / f"{number}.{kind}" for number in (1, 2))
+        one.rename(tmp_path / "aside")
+        two.rename(one)
+        (tmp_path / "aside").rename(two)
     with OAuthCodexClient(backend="sqlite", storage_dir=tmp_path) as client:
         again = [
             client.vector_stores.search(each, query="zanzibar 7", max_num_results=50).model_dump()

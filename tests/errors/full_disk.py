@@ -1,13 +1,12 @@
 """Run as a program: works on a storage until its disk is full, goes on, gets space again. Prints one JSON document.
 
-python full_disk.py DIRECTORY limit|filler
+python full_disk.py DIRECTORY
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def _support() -> Any:
     return module
 
 
-def main(directory: Path, how: str) -> dict[str, Any]:
+def main(directory: Path) -> dict[str, Any]:
     support = _support()
     clock, storage = support.Clock(), directory / "storage"
     opened = support.OpenClient("sqlite", storage, clock, support.Ids())
@@ -35,19 +34,12 @@ def main(directory: Path, how: str) -> dict[str, Any]:
     store = client.vector_stores.create(name="kept", file_ids=[kept]).id
 
     filler = directory / "filler"
-    if how == "limit":
-        opened.close()  # the log is folded into the catalog, whose size is then the limit
-        size = (storage / "catalog.sqlite3").stat().st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-        opened = support.OpenClient("sqlite", storage, clock, support.Ids())
-        client = opened.client
-    else:
-        with open(filler, "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"\0" * 4096)
-            except OSError:
-                pass
+    with open(filler, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 4096)
+        except OSError:
+            pass
 
     outcomes: dict[str, str] = {}
 
@@ -86,10 +78,7 @@ def main(directory: Path, how: str) -> dict[str, Any]:
             reading.append(read())
         except Exception as error:
             reading.append(repr(error))
-    if how == "limit":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    else:
-        filler.unlink()
+    filler.unlink()
     stuck = [batch.status for batch in client.vector_stores.files.list(store)]
     new = client.files.create(file=("new.txt", b"quinces"), purpose="assistants").id
     client.vector_stores.files.create(store, file_id=new)
@@ -101,4 +90,4 @@ def main(directory: Path, how: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(Path(sys.argv[1]), sys.argv[2])))
+    sys.stdout.write(json.dumps(main(Path(sys.argv[1]))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,79 +14,6 @@ def _attached(client: OAuthCodexClient, content: bytes, name: str = "note.txt") 
     store = client.vector_stores.create()
     file = client.files.create(file=(name, content), purpose="assistants")
     return store.id, client.vector_stores.files.create_and_poll(store.id, file_id=file.id)
-
-
-_PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
-
-
-@pytest.mark.parametrize(
-    ("content", "name", "code"),
-    [
-        (b"", "empty.txt", "invalid_file"),
-        (b" \n\t\r\n ", "blank.txt", "invalid_file"),
-        ("\ufeff\n".encode(), "only a mark.txt", "invalid_file"),
-        (b"words\0 and zeros", "zeros.txt", "unsupported_file"),
-        (b"\0" * 5000, "holes.txt", "unsupported_file"),
-        (_PNG, "picture.txt", "unsupported_file"),
-        (gzip.compress(b"hidden words" * 100, mtime=0), "words.gz", "unsupported_file"),
-        (bytes(range(128, 160)) * 30, "controls.txt", "unsupported_file"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_what_cannot_be_read_fails_and_says_why(
-    client: OAuthCodexClient, audit: Callable[[Any], None], content: bytes, name: str, code: str
-) -> None:
-    store, file = _attached(client, content, name)
-    assert (file.status, file.last_error.code, file.usage_bytes) == ("failed", code, 0)
-    assert len(file.last_error.message) > 10
-    seen = client.vector_stores.retrieve(store)
-    assert (seen.status, seen.file_counts.failed, seen.file_counts.total) == ("completed", 1, 1)
-    assert client.vector_stores.search(store, query="words").data == []
-    assert client.vector_stores.files.content(file.id, vector_store_id=store).data == []
-    assert client.files.content(file.id).read() == content
-    audit(client)
-
-
-_FACE = "\U0001f642"
-
-
-@pytest.mark.parametrize(
-    ("content", "query", "text"),
-    [
-        (b"before <|endoftext|> zanzibar <|fim_prefix|> after", "zanzibar", "<|endoftext|> zanzibar <|fim_prefix|>"),
-        (b"\xef\xbb\xbfzanzibar with a mark", "zanzibar", "zanzibar with a mark"),
-        ("zanzibar in two bytes".encode("utf-16"), "zanzibar", "zanzibar in two bytes"),
-        ("zanzibar big end first".encode("utf-16-be"), "zanzibar", "zanzibar big end first"),
-        ("Zanzibar: stra\u00dfe caf\u00e9 gr\u00fc\u00dfe".encode("latin-1"), "stra\u00dfe", "stra\u00dfe caf\u00e9"),
-        (b"z", "z", "z"),
-        (b"one\r\ntwo zanzibar\rthree\x0bfour\x0cfive", "zanzibar", "two zanzibar"),
-        ((_FACE * 3000 + " zanzibar " + _FACE * 3000).encode(), "zanzibar", "zanzibar"),
-        ("e\u0301" * 2000 + " zanzibar", "zanzibar", "zanzibar"),
-        ("'); DROP TABLE chunks; -- zanzibar", "zanzibar", "DROP TABLE chunks"),
-    ],
-    ids=[
-        "special tokens",
-        "byte order mark",
-        "utf-16",
-        "utf-16 big",
-        "latin-1",
-        "one letter",
-        "line ends",
-        "faces",
-        "accents",
-        "sql",
-    ],
-)
-def test_what_can_be_read_is_found_word_for_word(
-    client: OAuthCodexClient, content: bytes | str, query: str, text: str
-) -> None:
-    store, file = _attached(client, content if isinstance(content, bytes) else content.encode())
-    assert (file.status, file.last_error) == ("completed", None)
-    hits = client.vector_stores.search(store, query=query, max_num_results=50).data
-    assert any(text in hit.text for hit in hits)
-    assert {hit.file_id for hit in hits} == {file.id}
-    pieces = [piece.text for piece in client.vector_stores.files.content(file.id, vector_store_id=store).data]
-    assert "\ufffd" not in "".join(pieces)
 
 
 def test_bytes_of_a_lone_surrogate_become_no_lone_surrogate(client: OAuthCodexClient) -> None:

@@ -1,0 +1,1 @@
+"""The tests of the kit, one class for each topic."""
