@@ -3,6 +3,7 @@
 - Blocks marked `python` run in the order of the page, in one process a page, in an empty directory with two small files under `notes/`.
 - A block marked `text` right behind one of them is what it prints; `...` stands for anything.
 - In blocks marked `console` each line `$ oauth-codex ...` is run; the lines below it are what it prints, if there are any.
+- A line `chroma run ...` in a `bash` block starts that server for the rest of the page; its port is a free one, there and below.
 - `<!-- not run: reason -->` above a block keeps it from being run.
 """
 
@@ -56,6 +57,9 @@ def examples(page: Path) -> tuple[list[Example], int]:
         elif kind == "console":
             found += _commands(body, line)
             last = None
+        elif kind == "bash" and body.startswith("chroma run "):
+            last = Example("server", line, body.splitlines()[0])
+            found.append(last)
         elif kind == "text" and last is not None and not text[ends_at : fence.start()].strip():
             last.expected = body
             last = None
