@@ -44,7 +44,7 @@ def build(folder: Path, corpus: Corpus) -> Built:
 
     A store that another version of the engine made is not taken.
     """
-    stamp = f"{_engine()}:{corpus.fingerprint}"
+    stamp = f"{engine_digest()}:{corpus.fingerprint}"
     note = folder / f"built-{stamp[:16]}-{corpus.fingerprint[:16]}.json"
     if note.exists():
         found = json.loads(note.read_text(encoding="utf-8"))
@@ -60,7 +60,9 @@ def build(folder: Path, corpus: Corpus) -> Built:
     return built
 
 
-def attach(opened: OAuthCodexClient, store: str, paths: Sequence[Path], first: int) -> None:
+def attach(
+    opened: OAuthCodexClient, store: str, paths: Sequence[Path], first: int, chunking: dict[str, object] | None = None
+) -> None:
     """Upload files and attach them in one batch, with the attributes `number` and `part`."""
     entries = [
         {
@@ -69,6 +71,8 @@ def attach(opened: OAuthCodexClient, store: str, paths: Sequence[Path], first: i
         }
         for number, path in enumerate(paths, first)
     ]
+    if chunking is not None:
+        entries = [{**entry, "chunking_strategy": chunking} for entry in entries]
     batch = opened.vector_stores.file_batches.create(store, files=entries)
     opened.vector_stores.file_batches.poll(batch.id, vector_store_id=store)
 
@@ -84,7 +88,7 @@ def check(opened: OAuthCodexClient, store: str, files: int, failed: int = 0) -> 
         raise RuntimeError(f"Of {files} files the store says {counts!r}.")
 
 
-def _engine() -> str:
+def engine_digest() -> str:
     """Changes whenever the code of the package changes."""
     folder = Path(oauth_codex.__file__).parent
     digest = hashlib.sha256()
