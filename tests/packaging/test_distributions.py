@@ -1,58 +1,27 @@
-"""The three distributions as a user gets them: built, looked into, and installed over another author's `oauth-codex` 4.0.0.
-
-Nothing is downloaded: the build runs with the hatchling of this environment if there is one, and the new environment borrows the
-libraries of this one.
-"""
+"""The wheels and source distributions as they are built: what is in them, and what they say of themselves."""
 
 from __future__ import annotations
 
 import ast
-import base64
+import configparser
 import email
-import hashlib
-import importlib.util
-import os
 import re
-import subprocess
 import sys
-import sysconfig
 import tarfile
-import venv
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from email.message import Message
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROJECTS = {
-    "oauth_codex": ROOT,
-    "oauth_codex_memory": ROOT / "drivers" / "memory",
-    "oauth_codex_sqlite": ROOT / "drivers" / "sqlite",
-}
+DRIVERS = ("oauth_codex_chroma", "oauth_codex_faiss", "oauth_codex_memory", "oauth_codex_sqlite")
+NAMES = ("oauth_codex", *DRIVERS)
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheels and sdists; each wheel is built from its sdist."""
-    folder = tmp_path_factory.mktemp("built")
-    isolation = ["--no-isolation"] if importlib.util.find_spec("hatchling") else []
-
-    def build(project: Path) -> None:
-        command = [sys.executable, "-m", "build", *isolation, "--outdir", str(folder), str(project)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(build, PROJECTS.values()))
-    return folder
-
-
-def _wheel(built: Path, name: str) -> Path:
-    (found,) = built.glob(f"{name}-5.0.0-py3-none-any.whl")
-    return found
+def _wheel(dist: Path, name: str) -> Path:
+    return dist / f"{name}-5.0.0-py3-none-any.whl"
 
 
 def _files(archive: Path) -> dict[str, bytes]:
@@ -70,20 +39,20 @@ def _files(archive: Path) -> dict[str, bytes]:
     return found
 
 
-def _metadata(built: Path, name: str) -> Message:
-    return email.message_from_bytes(_files(_wheel(built, name))[f"{name}-5.0.0.dist-info/METADATA"])
+def _metadata(dist: Path, name: str) -> Message:
+    return email.message_from_bytes(_files(_wheel(dist, name))[f"{name}-5.0.0.dist-info/METADATA"])
 
 
-def test_exactly_the_six_archives(built: Path) -> None:
-    expected = {f"{name}-5.0.0{end}" for name in PROJECTS for end in ("-py3-none-any.whl", ".tar.gz")}
-    assert {path.name for path in built.iterdir() if path.name != ".gitignore"} == expected
+def test_exactly_the_archives_of_five_distributions(dist: Path) -> None:
+    expected = {f"{name}-5.0.0{end}" for name in NAMES for end in ("-py3-none-any.whl", ".tar.gz")}
+    assert {path.name for path in dist.iterdir() if path.name != ".gitignore"} == expected
 
 
-@pytest.mark.parametrize("name", PROJECTS)
-def test_a_wheel_holds_its_package_whole_and_nothing_else(built: Path, name: str) -> None:
-    files = _files(_wheel(built, name))
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wheel_holds_its_package_whole_and_nothing_else(dist: Path, projects: Mapping[str, Path], name: str) -> None:
+    files = _files(_wheel(dist, name))
     assert {PurePosixPath(file).parts[0] for file in files} == {name, f"{name}-5.0.0.dist-info"}
-    source = (ROOT / "core" / "src" if name == "oauth_codex" else PROJECTS[name] / "src") / name
+    source = (ROOT / "core" / "src" if name == "oauth_codex" else projects[name] / "src") / name
     here = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
     present = {
         f"{name}/{path.as_posix()}"
@@ -101,8 +70,8 @@ def test_a_wheel_holds_its_package_whole_and_nothing_else(built: Path, name: str
     assert files[f"{name}-5.0.0.dist-info/WHEEL"].count(b"Root-Is-Purelib: true") == 1
 
 
-def test_the_core_wheel_holds_ranks_notice_and_documents(built: Path) -> None:
-    files = _files(_wheel(built, "oauth_codex"))
+def test_the_core_wheel_holds_ranks_notice_and_documents(dist: Path) -> None:
+    files = _files(_wheel(dist, "oauth_codex"))
     data = "oauth_codex/local/text/data/"
     assert len(files[f"{data}cl100k_base.tiktoken.gz"]) > 500_000
     assert b"MIT" in files[f"{data}NOTICE.md"]
@@ -113,9 +82,9 @@ def test_the_core_wheel_holds_ranks_notice_and_documents(built: Path) -> None:
     assert documents == {path.relative_to(docs).as_posix() for path in docs.rglob("*") if path.is_file()}
 
 
-def test_an_sdist_holds_the_sources_and_nothing_else(built: Path) -> None:
-    for name, project in PROJECTS.items():
-        files = _files(built / f"{name}-5.0.0.tar.gz")
+def test_an_sdist_holds_the_sources_and_nothing_else(dist: Path, projects: Mapping[str, Path]) -> None:
+    for name, project in projects.items():
+        files = _files(dist / f"{name}-5.0.0.tar.gz")
         tops = {PurePosixPath(file).parts[0] for file in files}
         sources = {"core", "docs", "CHANGELOG.md", "LICENSE"} if name == "oauth_codex" else {"src"}
         # hatchling adds PKG-INFO always, and the file by which git ignores, if there is one
@@ -131,32 +100,58 @@ def test_an_sdist_holds_the_sources_and_nothing_else(built: Path) -> None:
         assert files["pyproject.toml"] == (project / "pyproject.toml").read_bytes()
 
 
-@pytest.mark.parametrize("name", PROJECTS)
-def test_no_archive_names_the_machine_it_was_made_on(built: Path, name: str) -> None:
-    here = [str(place).encode() for place in (ROOT, Path.home(), built) if len(str(place)) > 4]
-    for archive in (_wheel(built, name), built / f"{name}-5.0.0.tar.gz"):
+@pytest.mark.parametrize("name", NAMES)
+def test_no_archive_names_the_machine_it_was_made_on(dist: Path, name: str) -> None:
+    here = [str(place).encode() for place in (ROOT, Path.home(), dist) if len(str(place)) > 4]
+    for archive in (_wheel(dist, name), dist / f"{name}-5.0.0.tar.gz"):
         assert [file for file, data in _files(archive).items() if any(place in data for place in here)] == []
 
 
-def test_entry_points_and_requirements(built: Path) -> None:
-    points = {
-        name: _files(_wheel(built, name))[f"{name}-5.0.0.dist-info/entry_points.txt"].decode() for name in PROJECTS
+def test_entry_points(dist: Path) -> None:
+    points = {name: _entry_points(dist, name) for name in NAMES}
+    assert points.pop("oauth_codex") == {
+        "console_scripts": {"oauth-codex": "oauth_codex.cli:main"},
+        "oauth_codex.embedders": {"hashing": "oauth_codex.embedders:hashing_record"},
+        "pytest11": {"oauth_codex.testing.plugin": "oauth_codex.testing.plugin"},
     }
-    assert "[console_scripts]\noauth-codex = oauth_codex.cli:main" in points["oauth_codex"]
-    assert "[oauth_codex.embedders]\nhashing = " in points["oauth_codex"]
-    assert "[oauth_codex.drivers]\nmemory = oauth_codex_memory:driver" in points["oauth_codex_memory"]
-    assert "[oauth_codex.drivers]\nsqlite = oauth_codex_sqlite:driver" in points["oauth_codex_sqlite"]
-    needs = {name: set(_metadata(built, name).get_all("Requires-Dist", [])) for name in PROJECTS}
+    for name, found in points.items():
+        assert found == {"oauth_codex.drivers": {name.removeprefix("oauth_codex_"): f"{name}:driver"}}
+
+
+def _entry_points(dist: Path, name: str) -> dict[str, dict[str, str]]:
+    parser = configparser.ConfigParser(delimiters=("=",))
+    parser.read_string(_files(_wheel(dist, name))[f"{name}-5.0.0.dist-info/entry_points.txt"].decode())
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def test_requirements(dist: Path) -> None:
+    needs = {name: set(_metadata(dist, name).get_all("Requires-Dist", [])) for name in NAMES}
     assert {"oauth-codex-memory==5.0.0", "oauth-codex-sqlite==5.0.0"} <= needs["oauth_codex"]
+    extras = {need for need in needs["oauth_codex"] if "extra ==" in need}
+    assert extras == {
+        "oauth-codex-chroma==5.0.0; extra == 'all'",
+        "oauth-codex-chroma==5.0.0; extra == 'chroma'",
+        "oauth-codex-faiss==5.0.0; extra == 'all'",
+        "oauth-codex-faiss==5.0.0; extra == 'faiss'",
+        "hypothesis>=6.100; extra == 'testing'",
+        "pytest>=8; extra == 'testing'",
+    }
+    for name in DRIVERS:
+        assert "oauth-codex<6,>=5.0" in needs[name]
     for name in ("oauth_codex_memory", "oauth_codex_sqlite"):
-        assert needs[name] == {"oauth-codex<6,>=5.0"}
-    for name in PROJECTS:
-        metadata = _metadata(built, name)
-        assert (metadata["Version"], metadata["Requires-Python"]) == ("5.0.0", ">=3.11")
-        assert len(str(metadata.get_payload())) > 100, "no README on the page of the index"
+        assert len(needs[name]) == 1, "a plain install needs no more than the core does"
 
 
-_DISTRIBUTIONS = {"Stemmer": "pystemmer"}
+@pytest.mark.parametrize("name", NAMES)
+def test_metadata(dist: Path, name: str) -> None:
+    metadata = _metadata(dist, name)
+    assert (metadata["Version"], metadata["Requires-Python"]) == ("5.0.0", ">=3.11")
+    assert metadata["License-Expression"] == "MIT"
+    assert len(str(metadata.get_payload())) > 100, "no README on the page of the index"
+
+
+#: Where a module and the distribution that has it are named differently.
+_DISTRIBUTIONS = {"Stemmer": "pystemmer", "_pytest": "pytest", "faiss": "faiss-cpu"}
 
 
 def _imported(source: bytes) -> Iterator[str]:
@@ -167,96 +162,30 @@ def _imported(source: bytes) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-def test_every_library_that_is_imported_is_required_and_the_other_way_round(built: Path) -> None:
-    files = _files(_wheel(built, "oauth_codex"))
+def _libraries(files: Mapping[str, bytes]) -> set[str]:
+    """The distributions that modules import, other than ours and Python's own."""
     used = {name for file, source in files.items() if file.endswith(".py") for name in _imported(source)}
-    libraries = {
-        _DISTRIBUTIONS.get(name, name) for name in used - sys.stdlib_module_names - {"oauth_codex", "pydantic_core"}
-    }
-    needs = {
-        re.split(r"[^A-Za-z0-9_-]", need)[0].lower()
-        for need in _metadata(built, "oauth_codex").get_all("Requires-Dist", [])
-        if "extra ==" not in need
-    }
-    assert libraries == needs - {"oauth-codex-memory", "oauth-codex-sqlite"}
+    used = {name for name in used if not name.startswith("oauth_codex")} - sys.stdlib_module_names - {"pydantic_core"}
+    return {_DISTRIBUTIONS.get(name, name) for name in used}
 
 
-# -- over another author's package -------------------------------------------------------------------------------------
-
-_FAKE = {
-    "oauth_codex/__init__.py": "class OAuthCodexClient:\n    def __init__(self, **named):\n        raise RuntimeError('the old one')\n",
-    "oauth_codex/_module_client.py": "old = True\n",
-    "oauth_codex/auth/__init__.py": "old = True\n",
-    "oauth_codex/local.py": "old = True\n",  # a module where we have a package
-    "oauth_codex/client.py": "old = True\n",
-    "oauth_codex/errors/__init__.py": "old = True\n",  # a package where we have a module
-    "oauth_codex/types/old.py": "old = True\n",
-    "oauth_codex/resources/vector_stores/files.py": "old = True\n",
-}
+def _needs(dist: Path, name: str, extra: str | None = None) -> set[str]:
+    """The distributions, other than ours, that a wheel requires always, or those that an extra adds."""
+    needs = _metadata(dist, name).get_all("Requires-Dist", [])
+    wanted = [need for need in needs if (f"extra == '{extra}'" in need if extra else "extra ==" not in need)]
+    names = {re.split(r"[^A-Za-z0-9_-]", need)[0].lower() for need in wanted}
+    return {each for each in names if not each.startswith("oauth-codex")}
 
 
-def _fake_wheel(folder: Path) -> Path:
-    info = "oauth_codex-4.0.0.dist-info"
-    files = {
-        **_FAKE,
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: oauth-codex\nVersion: 4.0.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": "[console_scripts]\noauth-codex = oauth_codex:main\nold-codex = oauth_codex:main\n",
-    }
-    record = ""
-    for name, text in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        record += f"{name},sha256={digest},{len(text.encode())}\n"
-    path = folder / "oauth_codex-4.0.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as wheel:
-        for name, text in files.items():
-            wheel.writestr(name, text)
-        wheel.writestr(f"{info}/RECORD", f"{record}{info}/RECORD,,\n")
-    return path
+def test_every_library_that_is_imported_is_required_and_the_other_way_round(dist: Path) -> None:
+    files = _files(_wheel(dist, "oauth_codex"))
+    kit = {file: source for file, source in files.items() if file.startswith("oauth_codex/testing/")}
+    assert _libraries({file: files[file] for file in files.keys() - kit.keys()}) == _needs(dist, "oauth_codex")
+    assert _libraries(kit) - _needs(dist, "oauth_codex") == _needs(dist, "oauth_codex", "testing")
 
 
-_USE = """
-from oauth_codex import OAuthCodexClient, __version__
-assert __version__ == "5.0.0", __version__
-import oauth_codex, oauth_codex_memory, oauth_codex_sqlite, sys
-assert all(sys.prefix in module.__file__ for module in (oauth_codex, oauth_codex_memory, oauth_codex_sqlite))
-with OAuthCodexClient(backend="memory") as client:
-    store = client.vector_stores.create(name="fruit")
-    client.vector_stores.files.upload_and_poll(store.id, file=("a.txt", b"apples and pears"))
-    print(client.vector_stores.search(store.id, query="apples").data[0].text)
-with OAuthCodexClient(backend="sqlite", storage_dir=sys.argv[1]) as client:
-    print(client.files.create(file=b"kept", purpose="assistants").bytes)
-"""
-
-
-def test_upgrading_from_another_authors_4_0_0(built: Path, tmp_path: Path, clean_environment: None) -> None:
-    home = tmp_path / "env"
-    venv.create(home, with_pip=True)
-    python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
-
-    def run(*command: object) -> str:
-        done = subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, check=False, cwd=tmp_path
-        )
-        assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
-        return done.stdout
-
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    # Only a folder on the path: what is installed there editably is not found through it.
-    (site / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
-    pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--no-deps", "--quiet")
-    run(*pip, _fake_wheel(tmp_path))
-    old = {name for name in _FAKE if (site / name).exists()}
-    assert old == set(_FAKE)
-    run(*pip, *(_wheel(built, name) for name in PROJECTS))
-
-    ours = set(_files(_wheel(built, "oauth_codex")))
-    there = {path.relative_to(site).as_posix() for path in (site / "oauth_codex").rglob("*") if path.is_file()}
-    assert {file for file in there if "__pycache__" not in file} == {
-        file for file in ours if file.startswith("oauth_codex/")
-    }
-    assert [path.name for path in site.glob("oauth_codex-*")] == ["oauth_codex-5.0.0.dist-info"]
-    assert not (python.parent / "old-codex").exists()
-    assert run(python, "-W", "error", "-c", _USE, tmp_path / "storage") == "apples and pears\n4\n"
-    assert "5.0.0" in run(python.parent / "oauth-codex", "--version")
-    assert "sqlite" in run(python.parent / "oauth-codex", "drivers")
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_driver_requires_what_it_imports(dist: Path, name: str) -> None:
+    # numpy and pydantic come with the core, whose types a driver speaks.
+    core = {"numpy", "pydantic", "sqlalchemy"}
+    assert _libraries(_files(_wheel(dist, name))) - core == _needs(dist, name) - core

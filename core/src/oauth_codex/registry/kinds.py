@@ -36,6 +36,8 @@ DRIVERS = Kind(
     "oauth_codex.drivers",
     Driver,
     {
+        "chroma": ("./drivers/chroma", '"oauth-codex[chroma]>=5.0"'),
+        "faiss": ("./drivers/faiss", '"oauth-codex[faiss]>=5.0"'),
         "memory": ("./drivers/memory", CORE[1]),
         "sqlite": ("./drivers/sqlite", CORE[1]),
     },
