@@ -111,7 +111,7 @@ def test_an_index_that_is_told_to_be_right_and_is_not_is_an_error(opened: Any) -
     provider.bend = BENT["nothing"]
     client = opened(provider)
     store, _ = fill(client)
-    with pytest.raises(StorageError, match=f"The shared index of {store} returned 0 of 40 chunks that were asked for"):
+    with pytest.raises(StorageError, match=f"The shared index of {store} returned 0 of 26 chunks that were asked for"):
         hits(client, store)
     assert provider.opened == 2  # made anew once
 

@@ -9,11 +9,19 @@ import numpy as np
 from ..errors import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Keys = NDArray[np.int64]
     Vectors = NDArray[np.float32]
     Cosines = NDArray[np.float64]
+
+
+#: Cosines are rounded to so many digits before they are compared: sums of float64 differ in later ones.
+DIGITS = 9
+#: Cosines in float32 that are further apart are in the right order.
+_CLOSE = 1e-5
 
 
 def check_rows(keys: Keys, vectors: Vectors, dimension: int) -> None:
@@ -49,15 +57,21 @@ def exact_cosines(rows: Vectors, vector: Vectors) -> Cosines:
     return rows.astype(np.float64) @ vector.astype(np.float64)
 
 
-def nearest_keys(keys: Keys, cosines: Vectors, limit: int) -> Keys:
-    """The keys of the `limit` largest cosines, best first, equal ones by key."""
+def nearest_keys(keys: Keys, cosines: Vectors, limit: int, exactly: Callable[[Keys], Cosines] | None = None) -> Keys:
+    """The keys of the `limit` largest cosines, best first, equal ones by key.
+
+    Args:
+        keys: Any number of them.
+        cosines: One for each.
+        limit: Most keys, at least 1.
+        exactly: Cosines of given keys in float64. What float32 cannot tell apart is compared by them: sums of float32 differ
+            in the last digits even between equal vectors, depending on where in the matrix they stand.
+    """
     if len(keys) > limit:
         # Negated, and from the front: on many equal low scores the other way round is twenty times slower.
-        picked = np.argpartition(-cosines, limit - 1)[:limit]
-        edge = cosines[picked].min()
-        # Among equals at the edge the lowest keys count, whatever the partition picked.
-        above, level = np.flatnonzero(cosines > edge), np.flatnonzero(cosines == edge)
-        level = level[np.argsort(keys[level], kind="stable")][: limit - len(above)]
-        picked = np.concatenate((above, level))
-        keys, cosines = keys[picked], cosines[picked]
-    return keys[np.lexsort((keys, -cosines))]
+        edge = -np.partition(-cosines, limit - 1)[limit - 1]
+        near = np.flatnonzero(cosines >= (edge if exactly is None else edge - _CLOSE))
+        keys, cosines = keys[near], cosines[near]
+    if exactly is None:
+        return keys[np.lexsort((keys, -cosines))[:limit]]
+    return keys[np.lexsort((keys, -np.round(exactly(keys), DIGITS)))[:limit]]

@@ -35,6 +35,8 @@ _SAVE_FROM = 4096
 _TAIL_SHARE = 0.25
 #: Removed vectors are skipped until they are more than this share; then the matrix is made anew without them.
 _DEAD_SHARE = 0.3
+#: Rows that are widened to float64 at a time.
+_BATCH = 4096
 
 
 class _Block(NamedTuple):
@@ -113,7 +115,7 @@ class MatrixIndex:
             keys, cosines = self._gathered(vector, used, among)
         else:
             keys, cosines = self._scanned(vector, used)
-        return nearest_keys(keys, cosines, limit)
+        return nearest_keys(keys, cosines, limit, lambda found: self.cosines(found, vector))
 
     def cosines(self, keys: Keys, vector: Vectors) -> Cosines:
         rows = self._rows(keys)
@@ -126,7 +128,8 @@ class MatrixIndex:
         for block in self._blocks:
             here = np.flatnonzero(known & (rows >= start) & (rows < start + len(block.keys)))
             if len(here):
-                found[here] = self._exactly(block.data, rows[here] - start, vector, used)
+                for few in np.array_split(here, len(here) // _BATCH + 1):
+                    found[few] = self._exactly(block.data, rows[few] - start, vector, used)
             start += len(block.keys)
         return found
 

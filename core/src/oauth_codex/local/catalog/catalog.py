@@ -249,6 +249,19 @@ def _close_all(engine: Engine) -> None:
     engine.dispose()
 
 
+def fetch(connection: Connection, statement: str, parameters: dict[str, object]) -> list[Any]:
+    """All rows of a statement in the database's own dialect, as tuples.
+
+    For few rows on a hot path: what SQLAlchemy does around a statement takes as long as the statement.
+    """
+    try:
+        cursor = connection.connection.cursor()
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(statement, parameters, error, connection.dialect.loaded_dbapi.Error) from error
+
+
 def as_json(values: list[int] | list[str]) -> str:
     """A list as JSON text, the form in which a fixed statement takes a set of rows (`json_each(:ids)`)."""
     return json.dumps(values)

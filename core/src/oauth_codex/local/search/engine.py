@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 #: Candidates that each leg nominates at least, and for each wanted hit.
 _NOMINEES = 100
 _NOMINEES_PER_HIT = 4
+#: ... and how many more than are wanted where one list decides alone, for what differs by less than a float32 tells.
+_MARGIN = 16
 #: Up to so many rows that a filter leaves are all scored.
 _FEW_ROWS = 1000
 #: Views kept at a time; the one that was used longest ago goes first.
@@ -238,13 +240,12 @@ class Search:
             return []
         want = request.max_num_results or DEFAULT_RESULTS
         options = request.ranking_options or RankingOptions()
-        best: dict[int, float] = {}
-        for query, vector in zip(queries, vectors, strict=True):
-            rows, scores = self._ranked(view, snapshot, query, vector, among, want, options)
-            for row, score in zip(rows.tolist(), np.round(scores.astype(np.float64), _DIGITS).tolist(), strict=True):
-                best[row] = max(score, best.get(row, 0.0))
-        rows = np.fromiter(best, np.int64, len(best))
-        scores = np.fromiter(best.values(), np.float64, len(best))
+        ranked = [
+            self._ranked(view, snapshot, query, vector, among, want, options)
+            for query, vector in zip(queries, vectors, strict=True)
+        ]
+        rows, raw = ranked[0] if len(ranked) == 1 else _best_of(ranked)
+        scores = np.round(raw.astype(np.float64), _DIGITS)
         kept = (scores > 0) & (scores >= options.score_threshold)
         rows, scores = rows[kept], scores[kept]
         # Ties in the order of attaching, then of the chunks.
@@ -265,9 +266,9 @@ class Search:
         options: RankingOptions,
     ) -> tuple[Ints, Scores]:
         """Rows and scores of at least the `want` best chunks for one query."""
-        limit = max(_NOMINEES, _NOMINEES_PER_HIT * want)
         if options.hybrid_search is not None:
-            return self._fused_by_rank(view, snapshot, query, vector, among, limit, options.hybrid_search)
+            return self._fused_by_rank(view, snapshot, query, vector, among, want, options.hybrid_search)
+        limit = _nominees(want)
         prepared = self._prepared(snapshot, query)
         if among is not None and not (prepared is None and vector is None):
             rows = concatenated_ranges(among[:, 0], among[:, 1] - among[:, 0])
@@ -302,24 +303,30 @@ class Search:
         query: str,
         vector: NDArray[np.float32] | None,
         among: Ints | None,
-        limit: int,
+        want: int,
         weights: HybridSearch,
     ) -> tuple[Ints, Scores]:
         """As `_ranked`, by the places in both lists; a list without weight is not asked."""
+        limit = _nominees(want)
         by_text = nearest = _NO_ROWS
         prepared = self._prepared(snapshot, query) if weights.text_weight else None
         if prepared is not None:
             by_text, _ = snapshot.postings.top(prepared, among=among, limit=limit)
         if vector is not None and weights.embedding_weight:
-            nearest = view.vectors.nearest(snapshot, vector, limit, among)
+            # With one list only, what does not come among the first can never be a hit.
+            most = limit if prepared is not None else want + _MARGIN
+            nearest = view.vectors.nearest(snapshot, vector, most, among)
             cosines = view.vectors.cosines(snapshot, nearest, vector)
             nearest = nearest[np.lexsort((nearest, -cosines))]
             nearest = nearest[: np.count_nonzero(cosines > 0)]
-        every = np.union1d(by_text, nearest)
+        every = np.concatenate((by_text, nearest))
+        both = len(by_text) > 0 and len(nearest) > 0
+        if both:
+            every = np.unique(every)
         ranks = []
         for leg in (by_text, nearest):
             rank = np.zeros(len(every), dtype=np.int64)
-            rank[np.searchsorted(every, leg)] = np.arange(1, len(leg) + 1)
+            rank[np.searchsorted(every, leg) if both else slice(len(leg))] = np.arange(1, len(leg) + 1)
             ranks.append(rank)
         return every, fuse_ranks(*ranks, text_weight=weights.text_weight, embedding_weight=weights.embedding_weight)
 
@@ -371,3 +378,15 @@ class Search:
         threshold = 0.0 if options is None else options.score_threshold
         order = sorted(range(len(results)), key=lambda i: (-scores[i], i))
         return [results[i].model_copy(update={"score": scores[i]}) for i in order if scores[i] >= threshold]
+
+
+def _nominees(want: int) -> int:
+    return max(_NOMINEES, _NOMINEES_PER_HIT * want)
+
+
+def _best_of(ranked: Sequence[tuple[Ints, Scores]]) -> tuple[Ints, Scores]:
+    """The rows of several queries, each with its best score."""
+    rows, place = np.unique(np.concatenate([rows for rows, _ in ranked]), return_inverse=True)
+    best = np.zeros(len(rows), dtype=np.float32)
+    np.maximum.at(best, place, np.concatenate([scores for _, scores in ranked]))
+    return rows, best

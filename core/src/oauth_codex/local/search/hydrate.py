@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ...types.search import VectorStoreSearchResponse
 from ..catalog.blobs import read_span
-from ..catalog.catalog import as_json
+from ..catalog.catalog import as_json, fetch
 from .snapshot import OutOfStep
 
 
@@ -27,10 +27,9 @@ def hydrate(connection: Connection, namespace: str, hits: Sequence[Hit]) -> list
     Raises:
         OutOfStep: The catalog lacks a chunk that the index has: the two have come apart.
     """
-    found = connection.execute(_HYDRATE, {"namespace": namespace, "keys": as_json([hit.key for hit in hits])}).all()
+    found = fetch(connection, _HYDRATE, {"namespace": namespace, "keys": as_json([hit.key for hit in hits])})
     results = {}
     scores = dict(hits)
-    # Columns by place: by name, ten rows cost as much as the rest of this function.
     for key, file_id, filename, attributes, *location, byte_start, byte_end, blob_id, piece in found:
         if piece is None:  # large content lies in a file of its own
             piece = read_span(connection, blob_id, byte_start, byte_end)
@@ -52,8 +51,7 @@ def hydrate(connection: Connection, namespace: str, hits: Sequence[Hit]) -> list
 
 _LOCATION = ("chunk", "char_start", "char_end", "line_start", "line_end")
 # CROSS JOIN keeps SQLite to this order: the few keys first, then one row of each table by its primary key.
-_HYDRATE = text(
-    """
+_HYDRATE = """
     SELECT c.id, f.public_id, f.filename, a.attributes,
            c.ordinal, c.char_start, c.char_end, c.line_start, c.line_end,
            c.byte_start, c.byte_end, a.text_blob_id,
@@ -63,5 +61,4 @@ _HYDRATE = text(
     CROSS JOIN attachments AS a ON a.id = c.attachment_id
     CROSS JOIN files AS f ON f.id = a.file_id
     CROSS JOIN blobs AS b ON b.id = a.text_blob_id
-    """
-)
+"""

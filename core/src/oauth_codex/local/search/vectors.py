@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, func, select
 
 from ..catalog.tables import generations
+from ..exact import DIGITS
 from ..text.terms import concatenated_ranges
 from .snapshot import Ahead, OutOfStep, Snapshot
 
@@ -35,8 +36,6 @@ _GENERATIONS = 512
 _TELL_FROM = 5000
 #: Candidate sets up to this size are searched exactly, where the engine has the vectors.
 _EXACT_ROWS = 20_000
-#: Cosines are rounded to so many digits, so that equal vectors are equal whatever the order of additions was.
-_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ class StoreVectors:
         """
         if not len(rows):
             return np.zeros(0)
-        found = np.round(self._scores.cosines(snapshot.keys[rows], vector), _DIGITS)
+        found = np.round(self._scores.cosines(snapshot.keys[rows], vector), DIGITS)
         if np.isnan(found).any():
             raise OutOfStep(f"{self._name} lacks {np.count_nonzero(np.isnan(found))} of {len(rows)} vectors.")
         return found

@@ -73,6 +73,18 @@ class QueryTests(IndexTests):
         expected.check_order(index, vectors[-1], limit=limit)
 
     @rule("I7")
+    @pytest.mark.parametrize("seed", range(5))
+    def test_equal_vectors_of_any_numbers_come_in_the_order_of_their_keys(
+        self, storage: IndexStorage, seed: int
+    ) -> None:
+        """Sums of float32 differ between equal vectors, by where in a matrix they stand; the order must not."""
+        index, expected = storage.open(spec_of(dimension=32)), Expected(storage.traits)
+        keys, vectors = numbered(1, 203), np.repeat(clouds(seed, 1), 203, axis=0)
+        index.upsert(keys, vectors)
+        expected.upsert(keys, vectors)
+        expected.check_order(index, clouds(seed + 50, 1)[0], limit=50)
+
+    @rule("I7")
     def test_keys_are_numbers_not_texts(self, storage: IndexStorage) -> None:
         """9 comes before 10, and 64 bits are kept."""
         index, expected = storage.open(), Expected(storage.traits)
