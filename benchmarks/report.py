@@ -11,7 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-_LIBRARIES = ("oauth-codex", "faiss-cpu", "numpy", "pydantic", "sqlalchemy", "tiktoken", "pystemmer")
+_LIBRARIES = (
+    "oauth-codex",
+    "chromadb",
+    "faiss-cpu",
+    "numpy",
+    "pydantic",
+    "sqlalchemy",
+    "tiktoken",
+    "pystemmer",
+)
 _BEGIN, _END = "<!-- results -->", "<!-- /results -->"
 
 

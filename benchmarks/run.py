@@ -11,7 +11,18 @@ from importlib import import_module
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCENARIOS = ("importing", "ingest", "search", "filtered", "listing", "stores", "opening", "memory", "relevance")
+SCENARIOS = (
+    "importing",
+    "ingest",
+    "search",
+    "filtered",
+    "listing",
+    "stores",
+    "opening",
+    "memory",
+    "drivers",
+    "relevance",
+)
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import faiss
 import numpy as np
 from oauth_codex import OAuthCodexClient
+from oauth_codex.local import caches
 from oauth_codex.local.catalog import filters, stores
 from oauth_codex.local.catalog.catalog import Catalog
 from oauth_codex.types.filters import Comparison
@@ -57,6 +58,8 @@ def _faiss(bench: Bench, kind: str, placed: Any, everything: Any, folder: Path, 
     asked = vectors.PlacedEmbedder().embed(queries, kind="query")
     with vectors.client(copy, "faiss", **options) as opened:
         _settle(opened, placed.store, queries)
+        if kind == "hnsw":
+            _wait_for_graph(copy)
         floors, found = _rounds(
             bench,
             lambda: series(lambda vector: index.search(vector[None], raw.LIMIT), asked),
@@ -175,6 +178,15 @@ def _settle(opened: OAuthCodexClient, store: str, queries: list[str]) -> None:
     """Fill the index from the catalog, and warm up."""
     if len(_searches(opened, store, queries)) != len(queries):
         raise RuntimeError("A search is missing.")
+
+
+def _wait_for_graph(copy: Path) -> None:
+    """A graph is made beside searches, and saved when it is whole."""
+    deadline = time.monotonic() + 1800
+    while not any((caches.read(folder) or ({}, None))[0].get("graph") for folder in (copy / "cache").glob("*.faiss")):
+        if time.monotonic() > deadline:
+            raise RuntimeError("The driver has made no graph in half an hour.")
+        time.sleep(0.5)
 
 
 def _searches(opened: OAuthCodexClient, store: str, queries: list[str], wanted: Any = None) -> list[float]:

@@ -150,17 +150,19 @@ def nearest_keys(parts: Sequence[Part], vector: Vectors, limit: int, among: Keys
     if not found:
         return np.zeros(0, dtype=np.int64)
     nominated = np.concatenate([cosines for _, _, _, cosines in found])
+    if any(part.graph for part, *_ in found):  # approximate anyhow: the engine scores what it is given
+        every = np.concatenate([part.keys[rows] for part, _, rows, _ in found])
+        return every[np.lexsort((every, -nominated))[:limit]]
     edge = -np.inf if len(nominated) <= limit else float(-np.partition(-nominated, limit - 1)[limit - 1])
     keys, exact = [], []
     for part, chosen, rows, cosines in found:
         # Where those left out may equal the last one that counts, all equals must be seen: the lowest keys count.
-        if not part.graph and len(rows) < chosen.count and cosines[-1] >= edge - _CLOSE:
+        if len(rows) < chosen.count and cosines[-1] >= edge - _CLOSE:
             rows = part.within(vector, edge, chosen)
         keys.append(part.keys[rows])
         exact.append(cosines_of(part, rows, vector))
     every, cosine = np.concatenate(keys), np.round(np.concatenate(exact), 9)
-    order = np.lexsort((every, -cosine))[:limit]
-    return every[order]
+    return every[np.lexsort((every, -cosine))[:limit]]
 
 
 def cosines_of(part: Part, rows: Rows, vector: Vectors) -> Cosines:

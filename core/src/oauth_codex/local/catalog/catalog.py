@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     CursorResult,
+    Dialect,
     Engine,
     Select,
     Text,
     bindparam,
     cast,
     create_engine,
+    dialects,
     event,
     func,
     insert,
@@ -40,6 +43,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ...errors import SchemaVersionError, StorageBusyError, StorageError
 from ...spi.waiting import time_limit
@@ -192,7 +196,8 @@ class Catalog:
             known = self._meta(connection)
         if not known:
             with self.write() as connection:
-                metadata.create_all(connection)
+                for statement in _schema(connection.dialect.name):
+                    connection.exec_driver_sql(statement)
                 known = self._meta(connection)
                 if not known:
                     first = {
@@ -241,6 +246,17 @@ _NEXT_CHUNK = (
     .values(value=cast(cast(meta.c.value, BigInteger) + bindparam("count", type_=BigInteger), Text))
     .returning(meta.c.value)
 )
+
+
+@cache
+def _schema(name: str) -> list[str]:
+    """What makes the tables and indexes, in the dialect of this name; compiling it takes three times as long as running it."""
+    dialect: Dialect = dialects.registry.load(name)()
+    made: list[str] = []
+    for table in metadata.sorted_tables:
+        made.append(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))
+        made += [str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in table.indexes]
+    return made
 
 
 def _close_all(engine: Engine) -> None:
