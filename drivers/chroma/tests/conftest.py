@@ -80,6 +80,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
         server.stop()
 
 
+def provider_on(directory: Path, catalog_id: str = CATALOG, **options: Any) -> ChromaProvider:
+    """A provider on a storage directory, to be closed."""
+    logger = logging.getLogger("test.chroma")
+    return ChromaProvider(Connection(Options(**options), directory, logger), catalog_id, logger)
+
+
 Open = Callable[..., ChromaProvider]
 
 
@@ -91,8 +97,7 @@ def open_provider(tmp_path: Path) -> Iterator[Open]:
     def make(directory: Path | None = None, **options: Any) -> ChromaProvider:
         directory = directory or tmp_path / "storage"
         directory.mkdir(exist_ok=True)
-        connection = Connection(Options(**options), directory)
-        opened.append(ChromaProvider(connection, CATALOG, logging.getLogger("test.chroma")))
+        opened.append(provider_on(directory, **options))
         return opened[-1]
 
     yield make
@@ -112,6 +117,12 @@ def provider(request: pytest.FixtureRequest, open_provider: Open) -> ChromaProvi
 def spec(request: pytest.FixtureRequest) -> IndexSpec:
     """An index that no other test has."""
     return spec_of(str(abs(hash(request.node.nodeid))))
+
+
+def chroma_of(provider: ChromaProvider) -> Any:
+    """chromadb's own client."""
+    with provider._connection.call("a test") as client:
+        return client
 
 
 def spec_of(index_id: str, stamp: str = "first", dimension: int = DIMENSION) -> IndexSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,15 @@ from oauth_codex_chroma import lock
 from oauth_codex_chroma.connection import Connection
 from oauth_codex_chroma.options import Options
 
-from .conftest import Open, keys_of, unit_rows
+from .conftest import Open, chroma_of, keys_of, unit_rows
 
 OpenClient = Callable[..., OAuthCodexClient]
 
 
-def run(program: str, *arguments: object, expected: int = 0) -> str:
+def run(program: str, *arguments: object, expected: int = 0, prefix: Sequence[str] = ()) -> str:
     """Run a program in another process; what it prints."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program), *map(str, arguments)],
+        [*prefix, sys.executable, "-W", "error", "-c", textwrap.dedent(program), *map(str, arguments)],
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == expected, done.stderr[-3000:]
@@ -72,8 +73,9 @@ def test_clients_of_one_process_share(tmp_path: Path, open_client: OpenClient) -
 
 
 def test_a_forgotten_client_gives_the_directory_back(tmp_path: Path) -> None:
-    connection = Connection(Options(), tmp_path)
-    connection.client()
+    connection = Connection(Options(), tmp_path, logging.getLogger())
+    with connection.call("a test"):
+        pass
     assert json.loads(run(OPEN, tmp_path))[0] == "StorageBusyError"
     del connection
     assert json.loads(run(OPEN, tmp_path))[0] == "opened"
@@ -133,7 +135,7 @@ def test_after_a_fork(tmp_path: Path) -> None:
 def test_a_lock_that_cannot_be_taken(tmp_path: Path) -> None:
     (tmp_path / "chroma.lock").mkdir()
     with pytest.raises(StorageError, match=r"chroma\.lock"):
-        lock.acquire(tmp_path)
+        lock.take(tmp_path)
 
 
 def test_nothing_speaks_to_the_network(tmp_path: Path, open_provider: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +151,7 @@ def test_nothing_speaks_to_the_network(tmp_path: Path, open_provider: Open, monk
     index = provider.open(spec())
     index.upsert(keys_of(3), unit_rows(3))
     assert index.query(unit_rows(3)[1], limit=1).tolist() == [2]
-    settings = provider._connection.client().get_settings()
+    settings = chroma_of(provider).get_settings()
     assert settings.anonymized_telemetry is False
     assert settings.chroma_server_host is None
 
@@ -191,7 +193,8 @@ def filled(open_provider: Open) -> Path:
 
 def cut(graph: Path) -> None:
     for path in graph.iterdir():
-        os.truncate(path, path.stat().st_size // 2)
+        if path.name != "header.bin":
+            os.truncate(path, path.stat().st_size // 2)
 
 
 def emptied(graph: Path) -> None:
@@ -205,7 +208,7 @@ def test_a_damaged_graph_is_made_anew(
     """Without its files Chroma goes on counting and listing all vectors, and finds only the latest."""
     damage(filled(open_provider))
     index = open_provider().open(spec())
-    assert "has lost vectors" in caplog.text
+    assert "cannot read vectors" in caplog.text
     assert (index.watermark, index.count()) == (0, 0)
     index.upsert(keys_of(3000), unit_rows(3000))
     assert len(index.query(unit_rows(1)[0], limit=50)) == 50
@@ -218,60 +221,190 @@ def test_a_sound_graph_is_kept(open_provider: Open, caplog: pytest.LogCaptureFix
     assert not caplog.records
 
 
-def test_a_damaged_database_is_an_error_that_says_what_to_do(open_provider: Open) -> None:
-    database = filled(open_provider).parent / "chroma.sqlite3"
+def test_a_graph_whose_header_is_cut_off_is_never_opened(open_provider: Open, caplog: pytest.LogCaptureFixture) -> None:
+    """chromadb reads past its end, and may be the end of the process."""
+    graph = filled(open_provider)
+    os.truncate(graph / "header.bin", 50)
+    index = open_provider().open(spec())
+    assert "header.bin is cut off" in caplog.text
+    assert (index.watermark, index.count()) == (0, 0)
+
+
+def halved(database: Path) -> None:
+    os.truncate(database, database.stat().st_size // 2)
+
+
+def zeroed(database: Path) -> None:
+    database.write_bytes(b"\0" * database.stat().st_size)
+
+
+def nonsense(database: Path) -> None:
     database.write_bytes(b"nonsense" * 1000)
-    with pytest.raises(StorageError, match="not a database") as caught:
-        open_provider().open(spec())
-    assert f"delete {str(database.parent)!r}" in str(caught.value)
-    assert caught.value.__cause__ is not None
 
 
-def test_the_remedy_works(tmp_path: Path, open_client: OpenClient) -> None:
+def tables_lost(database: Path) -> None:
+    """Some pages in the middle: found when a collection is used, after the opening."""
+    with database.open("r+b") as file:
+        for page in range(6, 40):
+            file.seek(page * 4096)
+            file.write(b"\0" * 4096)
+
+
+DAMAGES = [halved, zeroed, nonsense, tables_lost]
+
+
+def two_stores(client: OAuthCodexClient) -> list[str]:
+    stores = []
+    for animal in ("fox", "owl"):
+        stores.append(client.vector_stores.create().id)
+        for number in range(20):
+            content = f"the {animal} of number {number}".encode()
+            client.vector_stores.files.upload(stores[-1], file=(f"{number}.txt", content))
+    return stores
+
+
+def answers(client: OAuthCodexClient, stores: list[str]) -> list[dict[str, Any]]:
+    return [client.vector_stores.search(store, query="foxes and owls").to_dict() for store in stores]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_database_is_moved_aside_when_it_is_opened(
+    damage: Callable[[Path], None], tmp_path: Path, open_client: OpenClient, caplog: pytest.LogCaptureFixture
+) -> None:
     client = open_client(tmp_path)
-    store = client.vector_stores.create()
-    client.vector_stores.files.upload(store.id, file=("a.txt", b"the red fox"))
-    before = client.vector_stores.search(store.id, query="foxes").to_dict()
-    client.close()
-    (tmp_path / "chroma" / "chroma.sqlite3").write_bytes(b"nonsense" * 1000)
+    stores = two_stores(client)
+    before = answers(client, stores)
+    for number in (1, 2):
+        client.close()
+        damage(tmp_path / "chroma" / "chroma.sqlite3")
+        damaged = (tmp_path / "chroma" / "chroma.sqlite3").read_bytes()
+        caplog.clear()
+        client = open_client(tmp_path)
+        assert answers(client, stores) == before
+        aside = tmp_path / f"chroma.damaged-{number}"
+        if damage is not tables_lost:
+            assert (aside / "chroma.sqlite3").read_bytes() == damaged
+        assert str(aside) in caplog.text
+        assert "vectors are copied from the catalog again" in caplog.text
+    client.vector_stores.files.upload(stores[0], file=("new.txt", b"a new fox"))
+    assert "a new fox" in str(answers(client, stores)[0])
+    assert sorted(path.name for path in tmp_path.glob("chroma.d*")) == ["chroma.damaged-1", "chroma.damaged-2"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_database_damaged_in_use_is_moved_aside(
+    damage: Callable[[Path], None], tmp_path: Path, open_client: OpenClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both stores are filled again, at their next searches, and their answers are those of another driver."""
     client = open_client(tmp_path)
-    with pytest.raises(StorageError, match="delete"):
-        client.vector_stores.search(store.id, query="foxes")
+    stores = two_stores(client)
+    answers(client, stores)
+    damage(tmp_path / "chroma" / "chroma.sqlite3")
+    for store in stores:
+        client.vector_stores.files.upload(store, file=("new.txt", b"a new fox and a new owl"))
+    found = answers(client, stores)
+    assert (tmp_path / "chroma.damaged-1").exists()
+    assert not (tmp_path / "chroma.damaged-2").exists()
+    assert "chroma.damaged-1" in caplog.text
     client.close()
-    shutil.rmtree(tmp_path / "chroma")
-    assert open_client(tmp_path).vector_stores.search(store.id, query="foxes").to_dict() == before
+    caplog.clear()
+    again = open_client(tmp_path)
+    assert answers(again, stores) == found
+    assert not caplog.records
+    again.close()
+    assert answers(open_client(tmp_path, "sqlite"), stores) == found
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
-    """A file size limit stands for it: writing is an error, and works again when there is room."""
-    said = run("""
-        import os, resource, signal, sys
-        from pathlib import Path
-        sys.path.insert(0, sys.argv[2])
-        from conftest import CATALOG, Connection, ChromaProvider, Options, keys_of, spec_of, unit_rows, logging
-        from oauth_codex import StorageError
-        def opened():
-            provider = ChromaProvider(Connection(Options(), Path(sys.argv[1])), CATALOG, logging.getLogger())
-            return provider, provider.open(spec_of("full"))
-        provider, index = opened()
-        index.upsert(keys_of(100), unit_rows(100))
-        index.flush(1)
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        size = os.path.getsize(sys.argv[1] + "/chroma/chroma.sqlite3") + 20_000
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-        try:
-            index.upsert(keys_of(4000, first=101), unit_rows(4000))
-        except StorageError as error:
-            print(error.__cause__ is not None, "writing vectors" in str(error))
-        provider.close()
+def test_a_store_is_deleted_though_its_database_is_damaged(tmp_path: Path, open_client: OpenClient) -> None:
+    client = open_client(tmp_path)
+    stores = two_stores(client)
+    found = answers(client, stores)
+    client.close()
+    tables_lost(tmp_path / "chroma" / "chroma.sqlite3")
+    client = open_client(tmp_path)
+    client.vector_stores.delete(stores[0])
+    assert answers(client, stores[1:]) == found[1:]
+
+
+def test_what_cannot_be_opened_is_left_in_its_place(tmp_path: Path, open_client: OpenClient) -> None:
+    """A directory stands for whatever the system refuses: it is no damage."""
+    client = open_client(tmp_path)
+    stores = two_stores(client)
+    before = answers(client, stores)
+    client.close()
+    database = tmp_path / "chroma" / "chroma.sqlite3"
+    away = database.rename(tmp_path / "away")
+    database.mkdir()
+    client = open_client(tmp_path)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="unable to open database file") as caught:
+            answers(client, stores)
+        assert "see to room and permissions" in str(caught.value)
+        assert caught.value.__cause__ is not None
+    database.rmdir()
+    away.rename(database)
+    assert answers(client, stores) == before
+    assert not list(tmp_path.glob("chroma.damaged*"))
+
+
+FULL = """
+    import os, resource, signal, sys
+    from pathlib import Path
+    from oauth_codex import OAuthCodexClient, StorageError
+    here, how = Path(sys.argv[1]), sys.argv[2]
+    def fill_up():
+        if how == "limit":
+            size = os.path.getsize(here / "s/chroma/chroma.sqlite3")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            return
+        with (here / "filler").open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+    def make_room():
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        provider, index = opened()
-        print(index.watermark, index.count() >= 100)
-        index.upsert(keys_of(4000, first=101), unit_rows(4000))
-        print(index.count(), len(index.query(unit_rows(1)[0], limit=100)))
-        provider.close()
-        """, tmp_path, Path(__file__).parent)  # fmt: skip
-    assert said.splitlines() == ["True True", "1 True", "4100 100"]
+        (here / "filler").unlink(missing_ok=True)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    client, other = (OAuthCodexClient(backend="chroma", storage_dir=here / "s") for _ in range(2))
+    stores = [client.vector_stores.create().id for _ in range(2)]
+    def add(first):
+        for number in range(first, first + 30):
+            content = f"fox number {number} " * 40
+            client.vector_stores.files.upload(stores[0], file=(f"{number}.txt", content.encode()))
+    def search(client, store=0):
+        try:
+            return len(client.vector_stores.search(stores[store], query="foxes", max_num_results=50).data)
+        except StorageError as error:
+            assert error.__cause__ is not None and "failed at" in str(error), error
+            return "StorageError"
+    add(0)
+    client.vector_stores.files.upload(stores[1], file=("a.txt", b"the other fox"))
+    print(search(client), search(other), search(client, 1), search(other, 1))
+    for first in (30, 60):
+        add(first)  # accepted, and not yet in the index
+        fill_up()
+        for _ in range(3):
+            print(search(client), search(other), search(client, 1) in (1, "StorageError"))
+        make_room()
+        print(search(client), search(other), search(client, 1), search(other, 1))
+    print(list(here.glob("s/chroma.damaged*")))
+    """
+
+
+@pytest.mark.parametrize("how", ["limit", "filler"])
+def test_a_full_disk_is_an_error_until_there_is_room(how: str, tmp_path: Path) -> None:
+    """chromadb waits forever, with the whole process, at what follows a write that failed; also for the other client."""
+    prefix: list[str] = []
+    if how == "filler":
+        mount = 'mount -t tmpfs -o size=24m full "$0" && exec "$@"'
+        prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(tmp_path)]
+        if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], check=False).returncode:
+            pytest.skip("this system lets nobody mount a file system of their own")
+    said = run(FULL, tmp_path, how, prefix=prefix).splitlines()
+    refused, mended = ["StorageError StorageError True"] * 3, ["50 50 1 1"]
+    assert said == ["30 30 1 1", *refused, *mended, *refused, *mended, "[]"]
 
 
 # -- death -------------------------------------------------------------------------------------------------------------
@@ -323,8 +456,8 @@ def test_closed_is_closed(tmp_path: Path, open_provider: Open) -> None:
         import sys
         from pathlib import Path
         sys.path.insert(0, sys.argv[2])
-        from conftest import CATALOG, Connection, ChromaProvider, Options, keys_of, spec_of, unit_rows, logging
-        provider = ChromaProvider(Connection(Options(), Path(sys.argv[1])), CATALOG, logging.getLogger())
+        from conftest import keys_of, provider_on, spec_of, unit_rows
+        provider = provider_on(Path(sys.argv[1]))
         provider.open(spec_of("damaged")).upsert(keys_of(3000, first=11), unit_rows(3000, seed=2))
         provider.close()
         """, tmp_path / "storage", Path(__file__).parent)  # fmt: skip

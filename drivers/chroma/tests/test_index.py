@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from oauth_codex.errors import NotSupportedError, StorageError
 from oauth_codex.spi import IndexLost
 from oauth_codex_chroma.index import ChromaProvider
 
-from .conftest import DIMENSION, Open, Server, keys_of, spec_of, unit_rows
+from .conftest import DIMENSION, Open, Server, chroma_of, keys_of, spec_of, unit_rows
 
 
 def nearest(rows: Any, vector: Any, limit: int) -> set[int]:
@@ -21,7 +23,7 @@ def nearest(rows: Any, vector: Any, limit: int) -> set[int]:
 
 
 def collection_of(provider: ChromaProvider, index_id: str) -> Any:
-    client = provider._connection.client()
+    client = chroma_of(provider)
     return client.get_collection(provider._name(index_id), embedding_function=None)
 
 
@@ -63,7 +65,7 @@ def test_more_rows_than_one_call_takes(provider: ChromaProvider, spec: Any) -> N
     """Chroma refuses more than 5461 rows a call, and SQLite 33,000 ids."""
     index = provider.open(spec)
     count = 12_000
-    assert count > 2 * provider._connection.client().get_max_batch_size()
+    assert count > 2 * chroma_of(provider).get_max_batch_size()
     rows = unit_rows(count)
     index.upsert(keys_of(count), rows)
     assert index.count() == count
@@ -160,7 +162,7 @@ def test_another_distance_is_not_kept(provider: ChromaProvider, spec: Any, caplo
     """Chroma keeps the distance of a collection that exists, silently, and so would rank by another measure."""
     provider.open(spec)
     name = provider._name(spec.id)
-    client = provider._connection.client()
+    client = chroma_of(provider)
     metadata = collection_of(provider, spec.id).metadata
     client.delete_collection(name)
     client.create_collection(name, embedding_function=None, metadata=metadata, configuration={"hnsw": {"space": "l2"}})
@@ -171,7 +173,7 @@ def test_another_distance_is_not_kept(provider: ChromaProvider, spec: Any, caplo
 
 
 def test_a_collection_of_others_is_left_alone(provider: ChromaProvider, spec: Any) -> None:
-    client = provider._connection.client()
+    client = chroma_of(provider)
     foreign = client.create_collection(provider._name(spec.id), embedding_function=None, metadata={"mine": 1})
     foreign.add(ids=["a"], embeddings=unit_rows(1))
     with pytest.raises(StorageError, match="not made by oauth-codex"):
@@ -184,7 +186,7 @@ def test_a_collection_of_others_is_left_alone(provider: ChromaProvider, spec: An
 def test_a_collection_that_was_deleted_is_lost(provider: ChromaProvider, spec: Any) -> None:
     index = provider.open(spec)
     index.upsert(keys_of(5), unit_rows(5))
-    provider._connection.client().delete_collection(provider._name(spec.id))
+    chroma_of(provider).delete_collection(provider._name(spec.id))
     for call in (
         index.count,
         index.keys,
@@ -269,3 +271,48 @@ def test_two_clients_of_a_server_fill_one_collection(open_provider: Open, shared
     late = open_provider(**shared_server.options).open(spec)
     assert late.watermark == 6
     assert set(range(6, 31)) <= set(late.keys())
+
+
+def test_a_warm_search_is_one_call(
+    provider: ChromaProvider, tmp_path: Path, open_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the client: nothing is counted, listed or read besides; in a small store, searched exactly, not even that."""
+    from chromadb.api.client import Client
+    from chromadb.api.models.Collection import Collection
+
+    options = provider._connection.options
+    at = {} if options.host is None else {"host": options.host, "port": options.port}
+    client = open_client(tmp_path / "searched", **at)
+    store = client.vector_stores.create().id
+    client.vector_stores.files.upload(store, file=("a.txt", b"the red fox"))
+    vectors_only: Any = {"hybrid_search": {"embedding_weight": 1, "text_weight": 0}}
+
+    def search() -> list[str]:
+        found = client.vector_stores.search(store, query="fox", ranking_options=vectors_only)
+        return [hit.text for hit in found.data]
+
+    assert search() == ["the red fox"]
+    calls: list[str] = []
+
+    def counted(kind: type, name: str) -> Any:
+        real = getattr(kind, name)
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            calls.append(f"{kind.__name__}.{name}")
+            return real(*arguments, **keywords)
+
+        return call
+
+    for kind in (Client, Collection):
+        for name, method in list(vars(kind).items()):
+            if inspect.isfunction(method) and not name.startswith("_"):
+                monkeypatch.setattr(kind, name, counted(kind, name))
+    assert search() == ["the red fox"]
+    assert not calls
+    monkeypatch.setattr("oauth_codex.local.search.vectors.EXACT_ROWS", 0)
+    assert search() == ["the red fox"]
+    assert calls == ["Collection.query"]
+    client.vector_stores.files.upload(store, file=("b.txt", b"another fox"))
+    calls.clear()
+    assert len(search()) == 2
+    assert {"Collection.upsert", "Collection.modify"} < set(calls)  # so the calls are counted

@@ -15,7 +15,7 @@ from oauth_codex import OAuthCodexClient
 from oauth_codex.errors import StorageError
 from oauth_codex_chroma.index import ChromaIndex
 
-from .conftest import Open, Server, keys_of, spec_of, unit_rows
+from .conftest import Open, Server, chroma_of, keys_of, spec_of, unit_rows
 
 OpenClient = Callable[..., OAuthCodexClient]
 HERE = Path(__file__).parent
@@ -66,6 +66,20 @@ def test_killed_and_back(tmp_path: Path, server: Server, open_client: OpenClient
     assert answers(open_client(tmp_path / "s", "sqlite"), store.id) == found
 
 
+def test_a_store_is_deleted_without_the_server(
+    tmp_path: Path, server: Server, open_client: OpenClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = open_client(tmp_path / "s", **server.options)
+    store = client.vector_stores.create()
+    add(client, store.id, range(3))
+    answers(client, store.id)
+    server.stop(signal.SIGKILL)
+    assert client.vector_stores.delete(store.id).deleted
+    assert not client.vector_stores.list().data
+    assert "left behind" in caplog.text
+    assert "cannot be reached" in caplog.text
+
+
 def test_killed_while_vectors_are_written(
     tmp_path: Path, server: Server, open_client: OpenClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +108,7 @@ def test_a_collection_that_somebody_deletes(
     store = client.vector_stores.create()
     add(client, store.id, range(5))
     found = answers(client, store.id)
-    chroma = client.backend._engine.search._provider._connection.client()  # type: ignore[attr-defined]
+    chroma = chroma_of(client.backend._engine.search._provider)  # type: ignore[attr-defined]
     (name,) = [each.name for each in chroma.list_collections() if client.backend._engine.catalog.id in each.name]  # type: ignore[attr-defined]
     chroma.delete_collection(name)
     add(client, store.id, range(5, 6))

@@ -151,9 +151,7 @@ def _gone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_cut, _empty, _scramble, _gone])
-@pytest.mark.parametrize(
-    "ending", ["part0.faiss", "part0.keys.npy", "part0.removed.npy", "part1.faiss", "files.json", "facts.json"]
-)
+@pytest.mark.parametrize("ending", ["part0.faiss", "part0.keys.npy", "part0.removed.npy", "part1.faiss", "facts.json"])
 def test_a_damaged_file_is_told_and_replaced(home: Home, ending: str, damage: Any) -> None:
     saved(home)
     damage(home.file(ending))

@@ -89,6 +89,20 @@ def right() -> list[tuple[str, float]]:
         return hits(client, fill(client)[0])
 
 
+@pytest.fixture
+def asked(monkeypatch: Any) -> None:
+    """The engine asks the index however small the store is."""
+    monkeypatch.setattr("oauth_codex.local.search.vectors.EXACT_ROWS", 0)
+
+
+def test_a_small_store_is_searched_exactly_where_the_index_is_not(opened: Any, right: Any) -> None:
+    provider = Shared(exact=False, cosines=False)
+    provider.bend = BENT["another order"]
+    client = opened(provider)
+    assert hits(client, fill(client)[0]) == right
+    assert not provider.asked
+
+
 BENT = {
     "unknown keys": lambda keys: np.concatenate((keys + 1_000_000, keys)),
     "the same key again and again": lambda keys: np.repeat(keys, 3),
@@ -99,7 +113,9 @@ BENT = {
 
 
 @pytest.mark.parametrize("name", BENT)
-def test_an_index_that_answers_badly_makes_a_search_slower_and_not_wrong(name: str, opened: Any, right: Any) -> None:
+def test_an_index_that_answers_badly_makes_a_search_slower_and_not_wrong(
+    name: str, opened: Any, right: Any, asked: None
+) -> None:
     provider = Shared(exact=False, cosines=False)
     provider.bend = BENT[name]
     client = opened(provider)
@@ -116,7 +132,7 @@ def test_an_index_that_is_told_to_be_right_and_is_not_is_an_error(opened: Any) -
     assert provider.opened == 2  # made anew once
 
 
-def test_candidates_are_never_asked_of_an_index_that_does_not_take_them(opened: Any, right: Any) -> None:
+def test_candidates_are_never_asked_of_an_index_that_does_not_take_them(opened: Any, asked: None) -> None:
     client = opened(provider := Shared(exact=False, among=False, cosines=False))
     store, files = fill(client)
     for number, file in enumerate(files):

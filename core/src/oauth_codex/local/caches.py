@@ -2,6 +2,10 @@
 
 `<cache>/facts.json` names the folder in which the files lie. A writer fills a new folder, syncs it, and then replaces `facts.json`; so
 whoever has read `facts.json` reads files that belong together, however many processes write at the same time.
+
+`facts.json` also has size, time of the last change and checksum of each file. Size and time are looked at whenever a cache is read,
+so that opening stays quick; contents are read and compared only where the time differs, as after a copy. So a file that anybody
+changed is found out, and one whose bits the disk itself changed is not.
 """
 
 from __future__ import annotations
@@ -11,7 +15,9 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +28,17 @@ _FACTS = "facts.json"
 _ABANDONED_SECONDS = 3600
 
 
-def write(cache: Path, fill: Callable[[Path], None], facts: dict[str, Any]) -> Path:
+class Torn(Exception):
+    """What lies in a cache is not what was written; the argument says what is wrong."""
+
+
+def write(cache: Path, fill: Callable[[Path], Mapping[str, Sequence[int]] | None], facts: dict[str, Any]) -> Path:
     """Write a cache, replacing what it held.
 
     Args:
         cache: Its folder, which need not exist.
-        fill: Writes the files into the folder that it is given.
+        fill: Writes the files into the folder that it is given. Those that it took over unchanged from another folder of the
+            cache it may return, with what `facts["files"]` said of them, so that they are not read again.
         facts: What `read` shall return beside the folder.
 
     Returns:
@@ -36,40 +47,56 @@ def write(cache: Path, fill: Callable[[Path], None], facts: dict[str, Any]) -> P
     Raises:
         StorageError: The disk is full or refuses; the old content stays.
     """
-    before = read(cache)
+    before = _facts(cache)
     fresh = cache / secrets.token_hex(8)
     draft = fresh.with_suffix(".json")
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh.mkdir(mode=0o700)
-        fill(fresh)
+        files = dict(fill(fresh) or {})
         for path in fresh.iterdir():
             path.chmod(0o600)
             _sync(path)
+            if path.name not in files:
+                files[path.name] = _described(path)
         with open(draft, "x", opener=_private) as file:
-            json.dump({**facts, "folder": fresh.name}, file)
+            json.dump(_sealed({**facts, "folder": fresh.name, "files": files}), file)
         _sync(draft)
         os.replace(draft, cache / _FACTS)
     except OSError as error:
         remove(fresh)
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise StorageError(f"The cache {str(cache)!r} could not be written: {error.strerror or error}.") from error
-    if before is not None:
-        remove(before[1])
+    if isinstance(before, dict):
+        remove(cache / str(before["folder"]))
     _sweep(cache, fresh)
     return fresh
 
 
 def read(cache: Path) -> tuple[dict[str, Any], Path] | None:
-    """The facts of a cache and the folder with its files; None when there is none that can be read.
+    """The facts of a cache and the folder with its files; None when there is none.
 
     The files may vanish while they are opened, because another process has just replaced them: then read once more.
+
+    Raises:
+        Torn: A file is missing, or is not as it was written.
     """
-    try:
-        facts: dict[str, Any] = json.loads((cache / _FACTS).read_text())
-        return facts, cache / str(facts["folder"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    facts = _facts(cache)
+    while facts is not None:
+        if isinstance(facts, str):
+            raise Torn(facts)
+        folder = cache / str(facts["folder"])
+        try:
+            for name, described in facts["files"].items():
+                _check(folder / name, described)
+            return facts, folder
+        except OSError as error:
+            again = _facts(cache)
+            if again == facts:
+                raise Torn(f"{error.filename!r} cannot be read: {error.strerror}") from error
+            facts = again
+    return None
 
 
 def remove(folder: Path) -> None:
@@ -91,6 +118,47 @@ def _sweep(cache: Path, fresh: Path) -> None:
             remove(path)
         elif abandoned:
             path.unlink(missing_ok=True)
+
+
+def _facts(cache: Path) -> dict[str, Any] | str | None:
+    """What stands in `facts.json`; None if there is none, and a sentence if it is not what `write` writes."""
+    try:
+        found: dict[str, Any] = json.loads((cache / _FACTS).read_text())
+        if found == _sealed(found):
+            return found
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError):
+        pass
+    return f"{_FACTS} cannot be read"
+
+
+def _sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts with their own checksum."""
+    bare = {name: value for name, value in facts.items() if name != "checksum"}
+    return {**bare, "checksum": zlib.crc32(json.dumps(bare, sort_keys=True).encode())}
+
+
+def _described(path: Path) -> list[int]:
+    """Size in bytes, time of the last change in nanoseconds, and checksum."""
+    state = path.stat()
+    return [state.st_size, state.st_mtime_ns, _checksum(path)]
+
+
+def _check(path: Path, described: Sequence[int]) -> None:
+    state = path.stat()
+    if state.st_size != described[0]:
+        raise Torn(f"{path.name} has {state.st_size} bytes of {described[0]}")
+    if state.st_mtime_ns != described[1] and _checksum(path) != described[2]:
+        raise Torn(f"the contents of {path.name} were changed")
+
+
+def _checksum(path: Path) -> int:
+    found = 0
+    with open(path, "rb") as file:
+        while batch := file.read(1 << 20):
+            found = zlib.crc32(batch, found)
+    return found
 
 
 def _sync(path: Path) -> None:

@@ -10,6 +10,7 @@ stored with one row for each dimension; otherwise one row is one vector.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 _FORMAT = 1
+_log = logging.getLogger("oauth_codex")
 #: Fewest vectors for which a file is worth while; below it the catalog is read quickly enough.
 _SAVE_FROM = 4096
 #: The file is written anew when more than this share of the vectors is not in it.
@@ -259,7 +261,11 @@ class MatrixIndex:
 
     def _load(self, cache: Path) -> None:
         for _ in range(2):  # another process may replace the files while they are opened
-            found = caches.read(cache)
+            try:
+                found = caches.read(cache)
+            except caches.Torn as error:
+                _log.warning("The vectors kept in %r are worthless: %s. The catalog has them all.", str(cache), error)
+                return
             if found is None or self._map(*found):
                 return
 

@@ -87,6 +87,12 @@ class Worker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if error is not None:
             self._process.kill()
+        self.end()
+
+    def end(self) -> None:
+        """Close the storage and wait for the end; a second call does nothing."""
+        if self._process.stdin is not None and self._process.stdin.closed:
+            return
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with suppress(BrokenPipeError):  # it may have died while it was told something
@@ -95,7 +101,7 @@ class Worker:
         self._process.stdout.close()
         with self._said:
             status = self._process.wait()
-            assert error is not None or status in (0, -signal.SIGKILL), f"it ended with {status}: {self.stderr()}"
+            assert status in (0, -signal.SIGKILL), f"it ended with {status}: {self.stderr()}"
 
     def send(self, do: str, **named: Any) -> None:
         """Tell the process to do something, and do not wait for it."""

@@ -27,7 +27,7 @@ def open_backend(options: Options, context: DriverContext) -> Backend:
         raise ConfigurationError("The chroma driver needs a storage directory: give storage_dir=.", key="storage_dir")
     catalog = Catalog.open_file(context.directory)
     try:
-        connection = Connection(options, context.directory)
+        connection = Connection(options, context.directory, context.logger)
     except BaseException:
         catalog.close()
         raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import threading
 import weakref
 from collections.abc import Iterator
@@ -15,22 +17,20 @@ from oauth_codex.errors import ConfigurationError, OAuthCodexError, StorageError
 from oauth_codex.spi import IndexLost
 from oauth_codex.spi.waiting import time_limit
 
-from . import lock
+from . import embedded
 from .options import Options, sendable
 
 if TYPE_CHECKING:
     import httpx
     from chromadb.api import ClientAPI
-    from chromadb.config import Settings
 
 #: Seconds without any sign of a server after which a call gives up; chromadb itself would wait forever.
 _PATIENCE = 60.0
 #: Most ids in one call: Chroma passes them to SQLite as variables, which are limited; Chroma Cloud has a quota.
 _IDS = 1000
 _CLOUD_ROWS = 300
-
-#: The process in which chromadb was opened embedded. Its threads do not survive a fork: the child would wait for them forever.
-_started_in: int | None = None
+#: How SQLite and the system tell of a disk that is full, or of files that may not be read: that may pass.
+_PASSING = re.compile(r"\(code: \d+\)|\(os error \d+\)")
 
 
 class Connection:
@@ -38,26 +38,30 @@ class Connection:
 
     An embedded one is locked at once, and opened at the first call; one that is reached over the network is opened at once.
 
+    Args:
+        options: Which one.
+        directory: The storage directory.
+        logger: Where it is told that a damaged one is moved aside.
+
     Raises:
         ConfigurationError: The variable with the key is not set.
         StorageBusyError: Another process has the embedded Chroma.
         StorageError: The server does not answer, or refuses.
     """
 
-    def __init__(self, options: Options, directory: Path) -> None:
+    def __init__(self, options: Options, directory: Path, logger: logging.Logger) -> None:
         self.options = options
         self._path = directory / "chroma"
+        self._logger = logger
         self._key = _api_key(options.api_key_env) if options.mode == "cloud" else ""
         self._guard = threading.Lock()
         self._opened: list[Any] = []
-        held = None
-        if options.mode == "embedded":
-            _require_unforked()
-            held = lock.acquire(directory)
+        self._embedded = embedded.acquire(directory) if options.mode == "embedded" else None
         # A client that is left open must not keep chromadb's own cache of open directories alive without the lock.
-        self._closing = weakref.finalize(self, _close, self._opened, held, os.getpid())
-        if options.mode != "embedded":
-            self.client()
+        self._closing = weakref.finalize(self, _close, self._opened, self._embedded, os.getpid())
+        if self._embedded is None:
+            with self.call("opening it"):
+                pass
 
     @property
     def name(self) -> str:
@@ -67,6 +71,10 @@ class Connection:
         if self.options.mode == "cloud":
             return f"Chroma Cloud (tenant {self.options.tenant!r}, database {self.options.database!r})"
         return f"the Chroma server at {self._address}"
+
+    @property
+    def _sentence(self) -> str:
+        return f"{self.name[0].upper()}{self.name[1:]}"
 
     @property
     def _address(self) -> str:
@@ -80,31 +88,54 @@ class Connection:
     @property
     def rows(self) -> int:
         """Most vectors that one call may write or list."""
-        most: int = self.client().get_max_batch_size()
+        with self.call("asking for its limits", reading=True) as client:
+            most: int = client.get_max_batch_size()
         return min(most, _CLOUD_ROWS) if self.options.mode == "cloud" else most
-
-    def client(self) -> ClientAPI:
-        """The client, opened."""
-        with self._guard:
-            if not self._opened:
-                with self.call("opening it"):
-                    self._opened.append(self._open())
-            client: ClientAPI = self._opened[0]
-            return client
 
     def close(self) -> None:
         """Close the client and give the lock back. A second call does nothing."""
         self._closing()
 
     @contextmanager
-    def call(self, doing: str) -> Iterator[None]:
-        """Turn whatever chromadb raises into a `StorageError` that says what failed where, and what to do."""
+    def call(self, doing: str, *, reading: bool = False) -> Iterator[ClientAPI]:
+        """The client, for one call; whatever chromadb raises is told in our words.
+
+        Args:
+            doing: What is done, for messages.
+            reading: Nothing is written: others may read meanwhile.
+
+        Raises:
+            IndexLost: What is there is damaged.
+            StorageError: Anything else, with what failed where, and what to do.
+        """
+        replaced = self._embedded.replaced if self._embedded else 0
         try:
-            yield
+            with self._client(reading) as client:
+                yield client
         except (OAuthCodexError, IndexLost):
             raise
         except Exception as error:
+            self._raise_if_lost(error, reading, replaced)
             raise self._failure(doing, error) from error
+
+    @contextmanager
+    def _client(self, reading: bool) -> Iterator[ClientAPI]:
+        if self._embedded is not None:
+            with self._embedded.use(self._logger, reading=reading) as client:
+                yield client
+            return
+        with self._guard:
+            if not self._opened:
+                self._opened.append(self._open())
+        yield self._opened[0]
+
+    def _raise_if_lost(self, error: Exception, reading: bool, replaced: int) -> None:
+        from chromadb.errors import InternalError
+
+        if self._embedded is not None and self._embedded.mend(self._logger) != replaced:
+            raise IndexLost(f"{self._sentence} was damaged.") from error
+        if reading and isinstance(error, InternalError) and not _PASSING.search(str(error)):
+            raise IndexLost(f"{self._sentence} cannot read vectors that it should have: {error}.") from error
 
     def _open(self) -> ClientAPI:
         import chromadb  # takes most of a second
@@ -119,8 +150,6 @@ class Connection:
             chroma_server_http_port=options.port if options.host else None,
         )
         client: Any
-        if options.mode == "embedded":
-            return _embedded(self._path, settings)
         if options.mode == "cloud":
             client = chromadb.CloudClient(options.tenant, options.database, self._key, settings=settings)
         else:
@@ -169,10 +198,7 @@ class Connection:
             said = said.replace(secret, "***") if secret else said
         said = said.strip(".")[:300]
         if options.mode == "embedded":
-            advice = (
-                f"It holds nothing but a copy of vectors: if it is damaged, close all clients, delete {str(self._path)!r} (unless"
-                " you keep other collections there), and it is filled again from the catalog."
-            )
+            advice = "Nothing is lost, because it holds only copies of vectors: see to room and permissions there, and try again."
         elif any(isinstance(cause, TransportError) for cause in causes):
             advice = "It cannot be reached. Nothing is lost: the call may be repeated once it answers."
             if options.mode == "server":
@@ -186,34 +212,10 @@ class Connection:
                 "Check that a Chroma server of version 1 answers there, and that the tenant and the database exist."
             )
         return StorageError(
-            f"{self.name[0].upper()}{self.name[1:]} failed at {doing}: {said}. {advice}",
+            f"{self._sentence} failed at {doing}: {said}. {advice}",
             driver="chroma",
             raw_error=error,
         )
-
-
-def _require_unforked() -> None:
-    if _started_in not in (None, os.getpid()):
-        raise StorageError(
-            "Chroma was in use when this process was forked, and cannot be used here, because its threads are gone. Start processes"
-            " with subprocess or the spawn method, open the first client after the fork, or use a server: host=.",
-            driver="chroma",
-        )
-
-
-def _embedded(path: Path, settings: Settings) -> ClientAPI:
-    global _started_in
-    import chromadb
-    from chromadb.api.shared_system_client import SharedSystemClient
-
-    path.mkdir(mode=0o700, exist_ok=True)
-    _started_in = os.getpid()
-    try:
-        return chromadb.PersistentClient(path, settings=settings)
-    except Exception:
-        # chromadb would keep what has failed to start, and hand it out to whoever opens this path again.
-        SharedSystemClient._identifier_to_system.pop(str(path), None)
-        raise
 
 
 def _api_key(variable: str) -> str:
@@ -249,7 +251,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _close(opened: list[Any], held: str | None, process: int) -> None:
+def _close(opened: list[Any], held: embedded.Embedded | None, process: int) -> None:
     if os.getpid() != process:  # what a fork has inherited belongs to the other process
         return
     for client in opened:
@@ -259,4 +261,4 @@ def _close(opened: list[Any], held: str | None, process: int) -> None:
             session.close()
     opened.clear()
     if held is not None:
-        lock.release(held)
+        embedded.release(held)

@@ -289,9 +289,9 @@ class FaissIndex:
                 return
             facts, parts = found
             if parts and parts[0].graph and facts["graph"] != (wanted := self._graph_wanted()):
-                raise files.WorthlessError(f"its graph was made with {facts['graph']}, and {wanted} is wanted")
+                raise caches.Torn(f"its graph was made with {facts['graph']}, and {wanted} is wanted")
             watermark = int(facts["watermark"])
-        except (files.WorthlessError, KeyError, ValueError, TypeError) as error:
+        except (caches.Torn, KeyError, ValueError, TypeError) as error:
             self._home.logger.warning("%s is of no use: %s. It is made anew from the catalog.", self._name, error)
             caches.remove(self._cache)
             return

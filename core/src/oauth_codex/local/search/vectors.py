@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 _GENERATIONS = 512
 #: From so many vectors on, filling an index is told.
 _TELL_FROM = 5000
-#: Candidate sets up to this size are searched exactly, where the engine has the vectors.
-_EXACT_ROWS = 20_000
+#: Up to so many chunks, of a store or of what a filter leaves, are searched exactly where the engine has the vectors and the index is
+#: not exact: that takes about a millisecond, and a graph misses rows behind a cluster of equal vectors, such as those of blank pages.
+EXACT_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,10 @@ class StoreVectors:
         """
         rows = None if among is None else concatenated_ranges(among[:, 0], among[:, 1] - among[:, 0])
         keys = None if rows is None else snapshot.keys[rows]
-        wanted = min(limit, snapshot.living if rows is None else len(rows))
+        wanted = min(limit, snapshot.living if keys is None else len(keys))
         matrix = self._matrix
-        if matrix is not None and keys is not None and (len(keys) <= _EXACT_ROWS or not self._traits.among):
+        candidates = snapshot.living if keys is None else len(keys)
+        if matrix is not None and (candidates <= EXACT_ROWS or not (keys is None or self._traits.among)):
             return snapshot.living_rows(matrix.query(vector, limit=limit, among=keys))
         if keys is not None and not self._traits.among:
             keys, limit = None, snapshot.living

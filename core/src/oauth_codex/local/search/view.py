@@ -197,7 +197,13 @@ class StoreView:
 
     def _load(self, cache: Path) -> Snapshot:
         for _ in range(2):  # another process may replace the files while they are opened
-            found = caches.read(cache)
+            try:
+                found = caches.read(cache)
+            except caches.Torn as error:
+                self._logger.warning(
+                    "The terms kept in %r are worthless: %s. The catalog has them all.", str(cache), error
+                )
+                return NOTHING
             snapshot = NOTHING if found is None else self._map(*found)
             if snapshot is not None:
                 return snapshot

@@ -89,8 +89,13 @@ class DriverTests(Suite):
         """What the driver declares."""
         return Capabilities(**facts["capabilities"])
 
+    @pytest.fixture
+    def index_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The engine asks the index also where a store is so small that it would search by itself."""
+        monkeypatch.setattr("oauth_codex.local.search.vectors.EXACT_ROWS", 0)
+
     @pytest.fixture(params=["vector", "hybrid"])
-    def ranking(self, request: pytest.FixtureRequest, capabilities: Capabilities) -> dict[str, Any]:
+    def ranking(self, request: pytest.FixtureRequest, capabilities: Capabilities, index_asked: None) -> dict[str, Any]:
         """Keywords for `search`: by vectors alone, so that all depends on the index, and as users search."""
         if request.param == "hybrid":
             return {}

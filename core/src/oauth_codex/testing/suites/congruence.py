@@ -303,7 +303,12 @@ class CongruenceTests(DriverTests):
     @rule("R9", "R10", "R11", "R13", "R16", "R17")
     @pytest.mark.parametrize(("embedder", "share"), [("semantic", 3), ("hashing", 6)])
     def test_any_program_gives_the_answers_of_memory(
-        self, open_pair: Callable[[Path, Embedder], Pair], embedder: str, share: int, oauth_codex_examples: int
+        self,
+        open_pair: Callable[[Path, Embedder], Pair],
+        embedder: str,
+        share: int,
+        oauth_codex_examples: int,
+        index_asked: None,
     ) -> None:
         """With vectors that count, and with those of the default embedder, whose queries are sparse."""
         found = SemanticEmbedder() if embedder == "semantic" else registry.open_embedder(embedder, {})
@@ -313,7 +318,7 @@ class CongruenceTests(DriverTests):
 
     @rule("R9", "R10", "R12", "R13", "R17")
     def test_a_larger_store_gives_the_hits_of_memory(
-        self, open_pair: Callable[[Path, Embedder], Pair], tmp_path: Path
+        self, open_pair: Callable[[Path, Embedder], Pair], tmp_path: Path, index_asked: None
     ) -> None:
         """Some hundred chunks: found, filtered, half of them taken away, others added, and opened again."""
         pair = open_pair(tmp_path, SemanticEmbedder())

@@ -245,9 +245,17 @@ def _truncate(path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
 
 
+def _turn_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    if content:
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 #: What may happen to a file.
 _DAMAGES: dict[str, Callable[[Path], object]] = {
     "is missing": Path.unlink,
     "is truncated": _truncate,
+    "has one bit turned": _turn_a_bit,
     "is overwritten with zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
 }

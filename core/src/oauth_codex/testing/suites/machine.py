@@ -392,7 +392,7 @@ class MachineTests(DriverTests):
 
     @rule("R4", "R7", "R9", "R10", "R11", "R12", "R13", "R14", "R17")
     def test_any_program_gives_what_the_model_says(
-        self, case: DriverCase, oauth_codex_portal: BlockingPortal, oauth_codex_examples: int
+        self, case: DriverCase, oauth_codex_portal: BlockingPortal, oauth_codex_examples: int, index_asked: None
     ) -> None:
         def open_storage(directory: Path, clock: FakeClock) -> Storage:
             return Storage(case, directory, clock=clock, portal=oauth_codex_portal)

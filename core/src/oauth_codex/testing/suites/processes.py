@@ -164,6 +164,7 @@ class ProcessTests(DriverTests):
             written = writer.write(kind, f"{kind} with space")
             assert written.refused is None, f"{kind}: {written.refused}"
             holds = written.after
+        writer.end()  # it may be the only one
         _left(storage, clock, holds, holds)
 
     @rule("R20")

@@ -97,7 +97,7 @@ class RecallTests(DriverTests):
 
     @rule("R9", "R10", "R12", "R13")
     @requires("hybrid_search")
-    def test_the_nearest_are_found(self, storage: Storage) -> None:
+    def test_the_nearest_are_found(self, storage: Storage, index_asked: None) -> None:
         """Of a thousand chunks; by filters of 10 % and of 1 %, where nothing may be missed; and after half are gone."""
         if storage.case.record is not None and not storage.case.record.local:
             pytest.skip("not a local driver: it has an embedder of its own")

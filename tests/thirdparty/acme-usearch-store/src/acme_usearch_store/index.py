@@ -132,13 +132,13 @@ class UsearchIndex:
 
     def _loaded(self) -> Index | None:
         """The index in the file, mapped; None if there is none of this store."""
-        found = caches.read(self._folder)
-        if found is None:
-            return None
-        facts, folder = found
         try:
+            found = caches.read(self._folder)
+            if found is None:
+                return None
+            facts, folder = found
             index = Index.restore(folder / "index.usearch", view=True, expansion_search=self._effort)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (caches.Torn, OSError, ValueError, RuntimeError) as error:
             self._logger.warning("The index %s cannot be read and is made anew: %s", self._folder, error)
             return None
         if index is None or facts.get("stamp") != self._spec.stamp or index.ndim != self._spec.dimension:
