@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 LIMIT = 10
-#: As the driver builds its graph.
-LINKS, EF_CONSTRUCTION, EF_SEARCH = 32, 200, 64
+#: As the driver builds its graph and searches it.
+LINKS, EF_CONSTRUCTION, EF_SEARCH = 32, 200, 128
 #: Rows that Chroma takes in one call.
 _BATCH = 5_000
 
