@@ -178,3 +178,13 @@ def test_a_server_that_never_answers(tmp_path: Path, recorder: Recorder) -> None
         recorder.hold.clear()
         with pytest.raises(StorageError, match="It cannot be reached"):
             client.with_options(timeout=0.2).vector_stores.search(store.id, query="fox")
+
+
+@pytest.mark.parametrize(
+    "headers", ["X-Token: geheim", [("X-Token", "geheim")], {"X Token": "geheim"}, {"X-Token": " geheim"}]
+)
+def test_headers_that_are_refused_are_not_shown(headers: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        OAuthCodexClient(backend="chroma", storage_dir=tmp_path, host="127.0.0.1", headers=headers)
+    assert "option headers = '***'" in str(caught.value)
+    assert "geheim" not in f"{caught.value!r} {caught.value} {vars(caught.value)}"

@@ -193,7 +193,7 @@ def test_a_search_goes_on_when_the_disk_is_full(
     def full(*given: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "_written", full)
+    monkeypatch.setattr(files, "_write", full)
     with caplog.at_level(logging.WARNING, logger="oauth_codex"):
         found = answers(client, store)
         client.close()

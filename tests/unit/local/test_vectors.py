@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from oauth_codex import ConfigurationError, OAuthCodexClient, StorageError
 from oauth_codex.embedders.hashing import HashingEmbedder
-from oauth_codex.local import Catalog, LocalBackend, MatrixProvider
+from oauth_codex.local import Catalog, LocalBackend, MatrixProvider, saturated
 from oauth_codex.spi import LOCAL, DriverContext, IndexLost, IndexSpec, IndexTraits
 
 #: One place in all lists, so that hits depend on nothing but the vectors.
@@ -279,3 +279,31 @@ def test_a_storage_says_that_another_driver_used_it_before(tmp_path: Path, caplo
     with OAuthCodexClient(backend) as client:
         assert hits(client, store) == expected
     assert "last used with the driver 'sqlite'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("cosines", "ended_in_a_cluster"),
+    [
+        ([0.9, 0.8, 0.2, 0.2, 0.2, 0.2], True),
+        ([0.2, 0.2, 0.2, 0.2, 0.9], True),
+        ([0.9, 0.9, 0.9, 0.9, 0.2], False),
+        ([0.9, 0.5, 0.4, 0.3, 0.2, 0.1], False),
+        ([0.2, 0.2, 0.2], False),
+        ([], False),
+    ],
+)
+def test_a_walk_that_ended_in_a_cluster_of_equals_is_noticed(cosines: list[float], ended_in_a_cluster: bool) -> None:
+    assert saturated(np.array(cosines, dtype=np.float32)) is ended_in_a_cluster
+
+
+def test_nominees_that_end_in_equals_are_looked_up_exactly(opened: Any, asked: None) -> None:
+    """A graph that walks into a cluster of equal chunks returns as many as it is asked for, and not the best."""
+    provider = Shared(exact=False, cosines=False)
+    with opened(provider) as client:
+        store = client.vector_stores.create().id
+        for text in [*["nothing of the kind, and again"] * 60, *TEXTS]:
+            client.vector_stores.files.upload(store, file=text.encode())
+        best = hits(client, store)
+        provider.bend = np.sort  # the oldest first: the equal ones
+        assert hits(client, store) == best
+        assert best[0][0] == TEXTS[7]

@@ -234,7 +234,8 @@ def _callable(argument: str, part: Any, method: str) -> Any:
 
 
 def _wrap(backend: Any, given: Arguments) -> Opened:
-    if not isinstance(backend, Backend):
+    # By name, because since Python 3.12 a protocol does not see what a wrapper answers for.
+    if not all(hasattr(backend, name) for name in ("files", "vector_stores", "batches", "capabilities", "close")):
         raise ConfigurationError(
             f"backend takes the name of a driver or an opened Backend, not {type(backend).__name__}.",
             key="backend",

@@ -48,9 +48,9 @@ def redacted(name: str, value: Any) -> Any:
     """The value of an option with its secrets replaced, nested tables and lists included."""
     if looks_secret(name):
         return HIDDEN
+    if not _HEADER_WORDS.isdisjoint(_words(name)) and isinstance(value, str | bytes | Mapping):
+        return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
     if isinstance(value, Mapping):
-        if not _HEADER_WORDS.isdisjoint(_words(name)):
-            return dict.fromkeys(value, HIDDEN)
         return {key: redacted(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(name, item) for item in value]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import caches
 from .backend import LocalBackend
 from .catalog.catalog import Catalog
-from .exact import check_query, check_rows, exact_cosines, nearest_keys
+from .exact import check_query, check_rows, exact_cosines, nearest_keys, saturated
 from .matrix import MatrixIndex, MatrixProvider
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "check_rows",
     "exact_cosines",
     "nearest_keys",
+    "saturated",
 ]

@@ -10,14 +10,15 @@ changed is found out, and one whose bits the disk itself changed is not.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,6 @@ def write(cache: Path, fill: Callable[[Path], Mapping[str, Sequence[int]] | None
     Raises:
         StorageError: The disk is full or refuses; the old content stays.
     """
-    before = _facts(cache)
     fresh = cache / secrets.token_hex(8)
     draft = fresh.with_suffix(".json")
     try:
@@ -62,7 +62,9 @@ def write(cache: Path, fill: Callable[[Path], Mapping[str, Sequence[int]] | None
         with open(draft, "x", opener=_private) as file:
             json.dump(_sealed({**facts, "folder": fresh.name, "files": files}), file)
         _sync(draft)
-        os.replace(draft, cache / _FACTS)
+        with _alone(cache):
+            before = _facts(cache)
+            os.replace(draft, cache / _FACTS)
     except OSError as error:
         remove(fresh)
         with suppress(OSError):
@@ -118,6 +120,17 @@ def _sweep(cache: Path, fresh: Path) -> None:
             remove(path)
         elif abandoned:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """Keep other writers out, so that each folder that is replaced is removed by whoever replaced it."""
+    descriptor = os.open(cache, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _facts(cache: Path) -> dict[str, Any] | str | None:

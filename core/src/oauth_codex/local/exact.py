@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 DIGITS = 9
 #: Cosines in float32 that are further apart are in the right order.
 _CLOSE = 1e-5
+#: Cosines in float32 that are closer are those of equal vectors.
+_EQUAL = 1e-6
+#: So many equal ones at the end tell of a cluster.
+_FEW = 4
 
 
 def check_rows(keys: Keys, vectors: Vectors, dimension: int) -> None:
@@ -75,3 +79,15 @@ def nearest_keys(keys: Keys, cosines: Vectors, limit: int, exactly: Callable[[Ke
     if exactly is None:
         return keys[np.lexsort((keys, -cosines))[:limit]]
     return keys[np.lexsort((keys, -np.round(exactly(keys), DIGITS)))[:limit]]
+
+
+def saturated(cosines: Vectors | Cosines) -> bool:
+    """Whether the last nominees of a graph are equal to each other.
+
+    Then its walk may have ended in a cluster of equal vectors (blank pages, repeated licences), which takes up its steps, and
+    have missed what is nearer and lies behind: compare all vectors instead.
+
+    Args:
+        cosines: Of the nominees, in any order.
+    """
+    return len(cosines) >= _FEW and bool(np.partition(cosines, _FEW - 1)[_FEW - 1] - cosines.min() < _EQUAL)

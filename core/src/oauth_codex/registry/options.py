@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from ..config import Setting, looks_secret, redacted_text
@@ -49,6 +50,11 @@ def validated(kind: Kind, name: str, model: type[BaseModel], options: Mapping[st
         return model.model_validate({option: setting.value for option, setting in options.items()})
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    # A field that its model keeps out of its repr is a secret.
+    secret = {option for option, field in fields.items() if not model.model_fields[field].repr}
+    options = {
+        option: replace(setting, value="***") if option in secret else setting for option, setting in options.items()
+    }
     # Outside the handler: pydantic's own text, which shows the input, must not appear in a traceback.
     option = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "missing" and option not in options:

@@ -280,7 +280,7 @@ class FaissIndex:
         try:
             self._save_if_due()
         except StorageError as error:
-            self._home.logger.warning("%s Opening this index takes longer.", error)
+            self._home.logger.warning("%s Opening this index takes longer.", error.user_message)
 
     def _load(self) -> None:
         try:
@@ -293,7 +293,6 @@ class FaissIndex:
             watermark = int(facts["watermark"])
         except (caches.Torn, KeyError, ValueError, TypeError) as error:
             self._home.logger.warning("%s is of no use: %s. It is made anew from the catalog.", self._name, error)
-            caches.remove(self._cache)
             return
         self._parts = (*parts, Part.new(self._spec.dimension))
         self._watermark = watermark

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
+from oauth_codex.local import saturated
 
 from .options import FaissOptions
 
@@ -123,9 +124,10 @@ class Part:
         ef = max(ef, limit)
         if self.graph and chosen.count**2 > _WALK * ef * len(self):
             graph = chosen.parameters(faiss.SearchParametersHNSW, efSearch=ef * len(self) // chosen.count)
-            cosines, rows = self.index.search(vector[None], limit, params=graph)
-            if rows[0, -1] >= 0:  # a graph may have islands, and then ends before it has found enough
-                return rows[0], cosines[0]
+            cosines, rows = self.index.search(vector[None], min(ef, chosen.count), params=graph)
+            # A graph may have islands, and then ends before it has found enough, or in a cluster of equal vectors.
+            if rows[0, limit - 1] >= 0 and not saturated(cosines[0, rows[0] >= 0]):
+                return rows[0, :limit], cosines[0, :limit]
         cosines, rows = self._flat.search(vector[None], limit, params=chosen.parameters())
         return rows[0], cosines[0]
 

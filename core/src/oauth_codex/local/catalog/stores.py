@@ -100,10 +100,15 @@ def require_embedder(store: Row[Any], embedder: Embedder) -> None:
     pinned = (store.embedder_name, store.embedder_dimension, store.embedder_fingerprint)
     given = (embedder.name, embedder.dimension, embedder.fingerprint)
     if pinned != given:
+        same = (
+            f" as it was made then: of dimension {pinned[1]}, with the same model and options"
+            if given[0] == pinned[0]
+            else ""
+        )
         raise EmbedderMismatchError(
             f"Vector store '{store.public_id}' was made with the embedder '{pinned[0]}' (dimension {pinned[1]}, fingerprint"
             f" {pinned[2]}), but this client uses '{given[0]}' (dimension {given[1]}, fingerprint {given[2]})."
-            f" Open the client with embedder={pinned[0]!r}, or attach the files to a new store."
+            f" Open the client with embedder={pinned[0]!r}{same}, or attach the files to a new store."
         )
 
 

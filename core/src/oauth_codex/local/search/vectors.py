@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, func, select
 
 from ..catalog.tables import generations
-from ..exact import DIGITS
+from ..exact import DIGITS, saturated
 from ..text.terms import concatenated_ranges
 from .snapshot import Ahead, OutOfStep, Snapshot
 
@@ -132,7 +132,10 @@ class StoreVectors:
         if rows is not None:
             found = found[np.isin(found, rows, assume_unique=True)]
         if len(found) >= wanted:
-            return found[:wanted]
+            found = found[:wanted]
+            if matrix is None or self._traits.exact or not saturated(self.cosines(snapshot, found, vector)):
+                return found
+            return snapshot.living_rows(matrix.query(vector, limit=limit, among=keys))
         shortage = f"{self._name} returned {len(found)} of {wanted} chunks that were asked for."
         if matrix is None:
             raise OutOfStep(shortage)
