@@ -228,7 +228,7 @@ def test_an_index_that_is_ahead_of_a_catalog_that_was_put_back_is_made_anew(
     store, _ = fill(client)
     hits(client, store)
     (index,) = provider.indexes.values()
-    index.held.flush(10_000)
+    index.held.flush(2**50)  # later than now
     with opened(provider) as client, caplog.at_level(logging.WARNING):
         assert hits(client, store) == right
     assert "was replaced by an earlier one" in caplog.text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def save(cache: Path, facts: Mapping[str, Any], frozen: Sequence[Part], tail: Pa
     saved = []
     for name, part in named.items():
         if part is not tail and part.saved is None:
-            part = Part(_mapped(folder / f"{name}.faiss"), part.keys, part.alive)
+            # Another process may have replaced the folder by now; then the part stays in memory.
+            with suppress(RuntimeError):
+                part = Part(_mapped(folder / f"{name}.faiss"), part.keys, part.alive)
         part.saved = folder / name
         saved.append(part)
     return tuple(saved) if len(tail) else (*saved, tail)

@@ -49,11 +49,20 @@ class Chosen:
     def of(cls, mask: Mask) -> Chosen:
         return cls(int(np.count_nonzero(mask)), np.packbits(mask, bitorder="little"))
 
-    def parameters(self, kind: Any = faiss.SearchParameters, **effort: int) -> Any:
+    def has(self, rows: Rows) -> Mask:
+        """Which of these rows, or -1, count."""
+        if self.bits is None:
+            return np.ones(len(rows), dtype=np.bool_)
+        found: Mask = (self.bits[rows >> 3] >> (rows & 7).astype(np.uint8)) & 1 == 1
+        return found
+
+    def parameters(self) -> Any:
         """Search parameters, which hold on to the selector and its bits."""
-        if self.bits is not None:
-            effort["sel"] = faiss.IDSelectorBitmap(self.bits)
-        return kind(**effort)
+        return (
+            faiss.SearchParameters()
+            if self.bits is None
+            else faiss.SearchParameters(sel=faiss.IDSelectorBitmap(self.bits))
+        )
 
 
 class Part:
@@ -121,13 +130,16 @@ class Part:
     def nearest(self, vector: Vectors, limit: int, chosen: Chosen, ef: int) -> tuple[Rows, Vectors]:
         """Rows and cosines of the nearest chosen ones: as many as there are, up to `limit`."""
         limit = min(limit, chosen.count)
-        ef = max(ef, limit)
-        if self.graph and chosen.count**2 > _WALK * ef * len(self):
-            graph = chosen.parameters(faiss.SearchParametersHNSW, efSearch=ef * len(self) // chosen.count)
-            cosines, rows = self.index.search(vector[None], min(ef, chosen.count), params=graph)
-            # A graph may have islands, and then ends before it has found enough, or in a cluster of equal vectors.
-            if rows[0, limit - 1] >= 0 and not saturated(cosines[0, rows[0] >= 0]):
-                return rows[0, :limit], cosines[0, :limit]
+        effort = max(ef, limit if chosen.bits is None else 2 * limit * len(self) // chosen.count)
+        if self.graph and chosen.count**2 > _WALK * effort * len(self):
+            # Without a selector: where the nearest are not chosen, a walk with one ends among them, with enough others and not the
+            # best. So the nearest of all are asked for, and the chosen ones of them are enough or they are not.
+            parameters = faiss.SearchParametersHNSW(efSearch=effort)
+            cosines, rows = self.index.search(vector[None], min(effort, len(self)), params=parameters)
+            found = rows[0] >= 0  # a graph may have islands, and then ends before it has found enough
+            kept = found & chosen.has(rows[0])
+            if np.count_nonzero(kept) >= limit and not saturated(cosines[0, found]):
+                return rows[0, kept][:limit], cosines[0, kept][:limit]
         cosines, rows = self._flat.search(vector[None], limit, params=chosen.parameters())
         return rows[0], cosines[0]
 

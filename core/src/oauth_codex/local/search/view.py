@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from ...errors import StorageError
 from ...types.filters import Compound
@@ -59,6 +59,7 @@ class StoreView:
         self._condition = threading.Condition()
         self._readers = 0
         self._closed = False
+        self._compared = False
         self._saved_rows = 0
         self._selected: tuple[Snapshot, dict[Hashable, Ints | None]] = (NOTHING, {})
         self._snapshot = NOTHING if folder is None else self._load(folder)
@@ -131,6 +132,8 @@ class StoreView:
         if snapshot.alive is not None and np.count_nonzero(snapshot.alive) < (1 - _DEAD_SHARE) * len(snapshot.alive):
             snapshot = self._followed(connection, NOTHING, revision)  # segments that died are gone from the catalog
             self._saved_rows = 0
+        if not self._compared:
+            self._compare(connection, snapshot)
         self.vectors.follow(connection, revision, snapshot)
         self._snapshot = snapshot
         try:
@@ -140,6 +143,17 @@ class StoreView:
                 self._save(self._folder, snapshot)
         except StorageError as error:  # a full disk must not stop a search: the catalog has everything
             self._logger.warning("%s Searches go on without it; opening this store takes longer.", error.user_message)
+
+    def _compare(self, connection: Connection, snapshot: Snapshot) -> None:
+        """See, once after loading, that what was saved and followed is what the catalog has: it may have been put back meanwhile.
+
+        Raises:
+            OutOfStep: It is not.
+        """
+        held = (len(snapshot.attachments), snapshot.living, int(snapshot.attachments.sum()))
+        if tuple(connection.execute(_LIVING, self._where).one()) != held:
+            raise OutOfStep(f"The terms kept in {str(self._folder)!r} are not those of the catalog.")
+        self._compared = True
 
     def _followed(self, connection: Connection, old: Snapshot, revision: int) -> Snapshot:
         since = {**self._where, "since": old.revision}
@@ -266,6 +280,11 @@ _PUBLISHED = (
     .where(*_IN_STORE, generations.c.published > bindparam("since"), generations.c.removed.is_(None))
     .order_by(generations.c.first_chunk)
 )
+_LIVING = select(
+    func.count(),
+    func.coalesce(func.sum(generations.c.chunk_count), 0),
+    func.coalesce(func.sum(generations.c.attachment_id), 0),
+).where(*_IN_STORE, generations.c.removed.is_(None))
 _REMOVED = select(generations.c.first_chunk, generations.c.chunk_count).where(
     *_IN_STORE, generations.c.removed > bindparam("since"), generations.c.published <= bindparam("since")
 )
