@@ -130,7 +130,7 @@ class MatrixIndex:
         for block in self._blocks:
             here = np.flatnonzero(known & (rows >= start) & (rows < start + len(block.keys)))
             if len(here):
-                for few in np.array_split(here, len(here) // _BATCH + 1):
+                for few in [here] if len(here) <= _BATCH else np.array_split(here, len(here) // _BATCH + 1):
                     found[few] = self._exactly(block.data, rows[few] - start, vector, used)
             start += len(block.keys)
         return found
