@@ -43,7 +43,7 @@ class Aim:
         return number <= self.bound if self.sign == "<=" else number >= self.bound
 
     def __str__(self) -> str:
-        return f"{'≤' if self.sign == '<=' else '≥'} {self.bound:g}{'×' if self.of == 'ratio' else ''}"
+        return f"{'≤' if self.sign == '<=' else '≥'} {self.bound:.3g}{'×' if self.of == 'ratio' else ''}"
 
 
 @dataclass(frozen=True)
