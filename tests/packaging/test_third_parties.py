@@ -51,7 +51,9 @@ def test_a_third_partys_driver_passes_the_kit_from_its_wheel(
     tests = tmp_path / "tests"  # a copy away from the sources, so that only what is installed can be imported
     tests.mkdir()
     (tests / "test_conformance.py").write_text((THIRD_PARTY / "tests" / "test_conformance.py").read_text())
-    kit.run("python -m pytest -q -W error tests --oauth-codex-examples 8 --oauth-codex-report report.json", cwd=tmp_path)
+    kit.run(
+        "python -m pytest -q -W error tests --oauth-codex-examples 8 --oauth-codex-report report.json", cwd=tmp_path
+    )
     _check_report(tmp_path / "report.json", "usearch", "acme-usearch-store", "acme_usearch_store.index:UsearchProvider")
 
 
