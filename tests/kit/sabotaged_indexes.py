@@ -16,12 +16,13 @@ from oauth_codex.testing import IndexSuite
 
 
 class Sound:
-    """A dict of vectors, written to a file at each flush."""
+    """A dict of vectors, written to a file at each flush while it is small, and after a twentieth of it has changed when it is not."""
 
     def __init__(self, spec: IndexSpec, folder: Path, traits: IndexTraits) -> None:
         self.spec, self.folder, self.traits = spec, folder, traits
         self.rows: dict[int, Any] = {}
         self.watermark = 0
+        self.changed = 0
         self.load()
 
     # -- files
@@ -47,7 +48,9 @@ class Sound:
 
     def flush(self, watermark: int) -> None:
         self.watermark = watermark
-        self.save(self.rows, watermark)
+        if len(self.rows) < 2000 or self.changed > len(self.rows) / 20:
+            self.save(self.rows, watermark)
+            self.changed = 0
 
     def close(self) -> None:
         self.rows = {}
@@ -63,10 +66,12 @@ class Sound:
     def upsert(self, keys: Any, vectors: Any) -> None:
         self.check(keys, vectors)
         self.rows.update(zip(keys.tolist(), vectors.copy(), strict=True))
+        self.changed += len(keys)
 
     def delete(self, keys: Any) -> None:
         for key in keys.tolist():
             self.rows.pop(key, None)
+        self.changed += len(keys)
 
     # -- reading
 
@@ -350,6 +355,12 @@ class LostFlushOfMany(Sound):
     def flush(self, watermark: int) -> None:
         self.watermark = watermark
         self.save({key: row for key, row in self.rows.items() if key not in self.first} or self.rows, watermark)
+
+
+class WritesEverything(Sound):
+    def flush(self, watermark: int) -> None:
+        self.watermark = watermark
+        self.save(self.rows, watermark)
 
 
 class WatermarkTooHigh(Sound):

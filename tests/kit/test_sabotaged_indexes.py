@@ -53,6 +53,7 @@ CAUGHT_BY = {
     "ZeroForAbsent": "test_the_cosine_of_an_absent_key_is_no_number",
     "LostFlush": "test_what_was_lost_is_told_by_the_watermark",
     "LostFlushOfMany": "test_many_small_flushes_lose_nothing",
+    "WritesEverything": "test_small_flushes_do_not_write_the_whole_index",
     "WatermarkTooHigh": "test_watermark_is_what_flush_was_told",
     "UnflushedClaimed": "test_watermark_is_what_flush_was_told",
     "StaleAfterReopen": "test_what_was_deleted_stays_deleted_when_reopened",

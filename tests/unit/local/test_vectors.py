@@ -143,6 +143,21 @@ def test_candidates_are_never_asked_of_an_index_that_does_not_take_them(opened: 
     assert provider.asked == [None]
 
 
+def test_candidates_are_scored_one_by_one_where_the_index_tells_cosines_and_takes_no_candidates(opened: Any) -> None:
+    provider = Shared(exact=False, among=False)
+    provider.bend = lambda keys: keys[:1]  # a graph that finds next to nothing
+    client = opened(provider)
+    store, files = fill(client)
+    for number, file in enumerate(files):
+        client.vector_stores.files.update(store, file, attributes={"n": number})
+    with OAuthCodexClient(backend="memory") as reference:
+        expected = fill(reference)[0]
+        every = [text for text, _ in hits(reference, expected, max_num_results=40)]
+    found = [text for text, _ in hits(client, store, filters={"type": "lt", "key": "n", "value": 20})]
+    assert found == [text for text in every if TEXTS.index(text) < 20][:10]
+    assert not provider.asked
+
+
 def test_strays_and_gaps_of_an_index_are_mended_when_it_is_opened(opened: Any, right: Any, caplog: Any) -> None:
     provider = Shared()
     with opened(provider) as client:

@@ -72,7 +72,8 @@ def write(cache: Path, fill: Callable[[Path], Mapping[str, Sequence[int]] | None
         raise StorageError(f"The cache {str(cache)!r} could not be written: {error.strerror or error}.") from error
     if isinstance(before, dict):
         remove(cache / str(before["folder"]))
-    _sweep(cache, fresh)
+    with suppress(FileNotFoundError):  # another process may have dropped the whole cache
+        _sweep(cache, fresh)
     return fresh
 
 

@@ -61,7 +61,9 @@ def exact_cosines(rows: Vectors, vector: Vectors) -> Cosines:
     return rows.astype(np.float64) @ vector.astype(np.float64)
 
 
-def nearest_keys(keys: Keys, cosines: Vectors, limit: int, exactly: Callable[[Keys], Cosines] | None = None) -> Keys:
+def nearest_keys(
+    keys: Keys, cosines: Vectors | Cosines, limit: int, exactly: Callable[[Keys], Cosines] | None = None
+) -> Keys:
     """The keys of the `limit` largest cosines, best first, equal ones by key.
 
     Args:

@@ -139,16 +139,9 @@ class Connection:
 
     def _open(self) -> ClientAPI:
         import chromadb  # takes most of a second
-        from chromadb.config import Settings
 
         options = self.options
-        # No .env file of the current directory, and no variable that happens to have the name of one of these.
-        settings = Settings(
-            _env_file=None,  # type: ignore[call-arg]
-            anonymized_telemetry=False,
-            chroma_server_host=options.host,
-            chroma_server_http_port=options.port if options.host else None,
-        )
+        settings = embedded.settings(options.host, options.port if options.host else None)
         client: Any
         if options.mode == "cloud":
             client = chromadb.CloudClient(options.tenant, options.database, self._key, settings=settings)

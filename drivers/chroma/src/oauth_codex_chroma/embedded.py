@@ -178,22 +178,26 @@ class Embedded:
         return True
 
 
+def settings(host: str | None = None, port: int | None = None) -> Any:
+    """Settings of a client: no telemetry, no .env file of the current directory, no variable that happens to have such a name."""
+    from chromadb.config import Settings
+
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        anonymized_telemetry=False,
+        chroma_server_host=host,
+        chroma_server_http_port=port,
+    )
+
+
 def _persistent(path: Path) -> Any:
     global _started_in
     import chromadb  # takes most of a second
     from chromadb.api.shared_system_client import SharedSystemClient
-    from chromadb.config import Settings
 
-    # No .env file of the current directory, and no variable that happens to have the name of one of these.
-    settings = Settings(
-        _env_file=None,  # type: ignore[call-arg]
-        anonymized_telemetry=False,
-        chroma_server_host=None,
-        chroma_server_http_port=None,
-    )
     _started_in = os.getpid()
     try:
-        return chromadb.PersistentClient(path, settings=settings)
+        return chromadb.PersistentClient(path, settings=settings())
     except Exception:
         # chromadb would keep what has failed to start, and hand it out to whoever opens this path again.
         SharedSystemClient._identifier_to_system.pop(str(path), None)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
+from oauth_codex.errors import StorageError
 from oauth_codex.local import caches
 
 from .parts import Part
@@ -49,9 +49,12 @@ def save(cache: Path, facts: Mapping[str, Any], frozen: Sequence[Part], tail: Pa
     saved = []
     for name, part in named.items():
         if part is not tail and part.saved is None:
-            # Another process may have replaced the folder by now; then the part stays in memory.
-            with suppress(RuntimeError):
+            try:
                 part = Part(_mapped(folder / f"{name}.faiss"), part.keys, part.alive)
+            except RuntimeError as error:
+                # Another process may have replaced the folder by now; then the part stays in memory.
+                if folder.exists():
+                    raise StorageError(f"What was written to {str(folder)!r} cannot be read: {error}.") from error
         part.saved = folder / name
         saved.append(part)
     return tuple(saved) if len(tail) else (*saved, tail)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Integer, Row, bindparam, case, null, or_, select, text
+from sqlalchemy import Connection, Integer, Row, bindparam, case, null, or_, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 from sqlalchemy import update as update_table
@@ -149,10 +150,11 @@ def touch(connection: Connection, store: Row[Any], now: int) -> None:
 def bump(connection: Connection, store_id: int) -> int:
     """Begin a new revision of what can be searched in a store, and return it.
 
-    Revisions are milliseconds, or one more than the last where that is later. So those that a catalog has begun after an older copy of
-    it was put back lie above those of the lost history, and what caches took from that is noticed.
+    Revisions are milliseconds of the system, or one more than the last where that is later. So those that a catalog has begun after
+    an older copy of it was put back lie above those of the lost history, and what caches took from that is noticed. An injected
+    clock may be held still, and would let revisions recur.
     """
-    return int(connection.execute(_BUMP, {"store_id": store_id}).scalar_one())
+    return int(connection.execute(_BUMP, {"store_id": store_id, "now": time.time_ns() // 1_000_000}).scalar_one())
 
 
 def count(connection: Connection, store_id: int, moves: Mapping[str, int], usage_bytes: int = 0) -> None:
@@ -284,11 +286,10 @@ _TOUCH = (
         expires_at=case((table.c.expires_days.is_(None), null()), else_=_NOW + table.c.expires_days * DAY),
     )
 )
-_MILLISECONDS = text("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)")
 _BUMP = (
     update_table(table)
     .where(_MINE)
-    .values(revision=case((table.c.revision < _MILLISECONDS, _MILLISECONDS), else_=table.c.revision + 1))
+    .values(revision=case((table.c.revision < bindparam("now"), bindparam("now")), else_=table.c.revision + 1))
     .returning(table.c.revision)
 )
 _COUNT = (

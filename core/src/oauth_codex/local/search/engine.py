@@ -123,17 +123,12 @@ class Search:
                     ahead = error.revision
                 except (OutOfStep, IndexLost) as error:
                     if healed:
-                        raise self._hopeless(error) from error
+                        raise _lost_again(error) from error
                     healed = True
                     ahead = 0
                     what = getattr(error, "user_message", error)
                     self._context.logger.warning("%s It is made anew from the catalog.", what)
                     self._discard(store.id, view)
-
-    def _hopeless(self, error: Exception) -> StorageError:
-        if isinstance(error, StorageError):
-            return error
-        return StorageError(f"{error} It was made anew from the catalog, and lost again.")
 
     def drop_store(self, store_id: int) -> None:
         """Forget a store that was deleted."""
@@ -390,3 +385,9 @@ def _best_of(ranked: Sequence[tuple[Ints, Scores]]) -> tuple[Ints, Scores]:
     best = np.zeros(len(rows), dtype=np.float32)
     np.maximum.at(best, place, np.concatenate([scores for _, scores in ranked]))
     return rows, best
+
+
+def _lost_again(error: Exception) -> StorageError:
+    if isinstance(error, StorageError):
+        return error
+    return StorageError(f"{error} It was made anew from the catalog, and lost again.")

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, func, select
 
 from ..catalog.tables import generations
-from ..exact import DIGITS, saturated
+from ..exact import DIGITS, nearest_keys, saturated
 from ..text.terms import concatenated_ranges
 from .snapshot import Ahead, OutOfStep, Snapshot
 
@@ -121,28 +121,40 @@ class StoreVectors:
         """
         rows = None if among is None else concatenated_ranges(among[:, 0], among[:, 1] - among[:, 0])
         keys = None if rows is None else snapshot.keys[rows]
-        wanted = min(limit, snapshot.living if keys is None else len(keys))
-        matrix = self._matrix
         candidates = snapshot.living if keys is None else len(keys)
-        if matrix is not None and (candidates <= EXACT_ROWS or not (keys is None or self._traits.among)):
-            return snapshot.living_rows(matrix.query(vector, limit=limit, among=keys))
         if keys is not None and not self._traits.among:
-            keys, limit = None, snapshot.living
+            return snapshot.living_rows(self._exactly(vector, limit, keys))
+        if self._matrix is not None and candidates <= EXACT_ROWS:
+            return snapshot.living_rows(self._exactly(vector, limit, keys))
         found = snapshot.living_rows(np.asarray(self._index.query(vector, limit=limit, among=keys), dtype=np.int64))
         if rows is not None:
             found = found[np.isin(found, rows, assume_unique=True)]
+        wanted = min(limit, candidates)
         if len(found) >= wanted:
             found = found[:wanted]
-            if matrix is None or self._traits.exact or not saturated(self.cosines(snapshot, found, vector)):
+            if self._matrix is None or self._traits.exact or not saturated(self.cosines(snapshot, found, vector)):
                 return found
-            return snapshot.living_rows(matrix.query(vector, limit=limit, among=keys))
-        shortage = f"{self._name} returned {len(found)} of {wanted} chunks that were asked for."
-        if matrix is None:
-            raise OutOfStep(shortage)
-        if not self._short_told:
-            self._logger.warning("%s The engine searches exactly instead, which is slower.", shortage)
-            self._short_told = True
-        return snapshot.living_rows(matrix.query(vector, limit=limit, among=keys))
+        else:
+            shortage = f"{self._name} returned {len(found)} of {wanted} chunks that were asked for."
+            if self._matrix is None:
+                raise OutOfStep(shortage)
+            if not self._short_told:
+                self._logger.warning("%s The engine searches exactly instead, which is slower.", shortage)
+                self._short_told = True
+        return snapshot.living_rows(self._exactly(vector, limit, keys))
+
+    def _exactly(self, vector: Vector, limit: int, keys: Ints | None) -> Ints:
+        """The nearest of these keys, or of all that the engine has the vectors of, by comparing with each."""
+        if self._matrix is not None:
+            return self._matrix.query(vector, limit=limit, among=keys)
+        assert keys is not None, "an index without candidate sets is asked for all of its vectors"
+        return nearest_keys(keys, self._told(keys, vector), limit)
+
+    def _told(self, keys: Ints, vector: Vector) -> Cosines:
+        found = np.round(self._scores.cosines(keys, vector), DIGITS)
+        if np.isnan(found).any():
+            raise OutOfStep(f"{self._name} lacks {np.count_nonzero(np.isnan(found))} of {len(keys)} vectors.")
+        return found
 
     def cosines(self, snapshot: Snapshot, rows: Ints, vector: Vector) -> Cosines:
         """Exact cosines of living rows, in their order, the same on every driver.
@@ -152,10 +164,7 @@ class StoreVectors:
         """
         if not len(rows):
             return np.zeros(0)
-        found = np.round(self._scores.cosines(snapshot.keys[rows], vector), DIGITS)
-        if np.isnan(found).any():
-            raise OutOfStep(f"{self._name} lacks {np.count_nonzero(np.isnan(found))} of {len(rows)} vectors.")
-        return found
+        return self._told(snapshot.keys[rows], vector)
 
     def flush(self, revision: int) -> None:
         """Let the indexes note what they are complete to.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,8 @@ from .index_data import (
 
 #: So many vectors that every provider that saves anything saves them.
 _MANY = 6000
+#: Bytes that a flush may cost whatever it holds, such as the pages of a database.
+_A_FLUSH = 65_536
 
 
 class UpsertTests(IndexTests):
@@ -267,6 +271,28 @@ class ReopeningTests(IndexTests):
                 history.catch_up(index)
         history.expected.check_rows(index)
         history.expected.check_order(index, corners(66, 1)[0], limit=30)
+
+    @rule("I9")
+    def test_small_flushes_do_not_write_the_whole_index(self, storage: IndexStorage) -> None:
+        counted = Path("/proc/self/io")
+        if not counted.exists():
+            pytest.skip("this system does not tell what a process writes")
+
+        def written() -> int:
+            return int(counted.read_text().partition("wchar: ")[2].split()[0])
+
+        index, history = storage.open(), History(storage.traits)
+        history.upsert(index, numbered(1, _MANY), corners(69, _MANY))
+        history.flush(index)
+        before, flushes = written(), 50
+        for turn in range(flushes):
+            history.upsert(index, numbered(_MANY + 1 + turn, 1), corners(turn, 1))
+            history.flush(index)
+        size = _MANY * DIMENSION * 4
+        took = written() - before
+        assert took <= 8 * size + flushes * _A_FLUSH, (
+            f"{flushes} flushes of one vector each wrote {took:,} bytes beside an index of {size:,}: save by share or by time"
+        )
 
     @rule("I3")
     def test_closed_and_opened_again_by_the_same_provider(self, storage: IndexStorage) -> None:
