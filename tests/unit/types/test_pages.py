@@ -35,7 +35,7 @@ def page(numbers: list[int], fetch: Callable[[], Any] | None = None) -> SyncCurs
         "last_id": data[-1].id if data else None,
         "has_more": fetch is not None,
     }
-    return SyncCursorPage(body, data, fetch)
+    return SyncCursorPage(body, data, fetch, run=lambda following: following())
 
 
 def three() -> SyncCursorPage[FileObject]:

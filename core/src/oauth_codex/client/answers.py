@@ -1,23 +1,25 @@
-"""What `with_raw_response` and `with_streaming_response` tell about a call, as if it had gone over HTTP.
+"""What `with_raw_response` and `with_streaming_response` tell about a call.
 
-Drivers answer with objects and not with HTTP messages, so status, headers and address are made from the
-operation. httpx is imported only when one of its objects is asked for.
+A driver that speaks HTTP shows the answer that it took. The others answer with objects, so status, headers and
+address are made from the operation; httpx is imported only when one of its objects is asked for.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
+from ..spi import wire
 from ..spi.operations import Answer, Operation
 from ..types.files import FileBytes
 from ..types.pages import AsyncCursorPage, AsyncPage, SyncCursorPage, SyncPage
 from .base import Core
 from .dispatch import new_request_id, reading
+from .steps import Step, Steps
 
 if TYPE_CHECKING:
     import httpx
@@ -25,22 +27,20 @@ if TYPE_CHECKING:
 _BASE = "http://localhost"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Exchange:
-    """One call that reached the driver."""
+    """One call that reached the driver; `response` is what came over HTTP, if something did."""
 
     operation: Operation
     fields: Mapping[str, object]
     options: Mapping[str, Any]
     request_id: str
+    response: httpx.Response | None = None
+    retries: int = 0
 
-    @property
-    def url(self) -> str:
-        """Its address."""
-        parts = self.operation.path.split("/")
-        return _BASE + "/".join(
-            quote(str(self.fields[part[1:-1]]), safe="") if part.startswith("{") else part for part in parts
-        )
+    def take(self, response: httpx.Response, retries: int) -> None:
+        """Note an answer of the service."""
+        self.response, self.retries = response, retries
 
 
 class Recording(Core):
@@ -64,22 +64,39 @@ class Recording(Core):
         fields: dict[str, object],
         options: Mapping[str, Any],
         request_id: str | None = None,
-    ) -> Any:
+        on_answer: Callable[[Any, int], None] | None = None,
+    ) -> Steps[Any]:
         """Perform and remember an operation."""
         chosen = request_id or new_request_id()
-        self.exchanges.append(Exchange(operation, fields, options, chosen))
-        return super().call(operation, fields, options, chosen)
+        exchange = Exchange(operation, fields, options, chosen)
+        self.exchanges.append(exchange)
 
-    def read(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> Any:
+        def take(response: httpx.Response, retries: int) -> None:
+            exchange.take(response, retries)
+            if on_answer is not None:
+                on_answer(response, retries)
+
+        return (yield from super().call(operation, fields, options, chosen, take))
+
+    def read(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> Steps[Any]:
         """The content of a file: a stream while streaming, else all of it."""
         if self.streaming:
-            return self.call(operation, fields, options)
-        return super().read(operation, fields, options)
+            return (yield from self.call(operation, fields, options))
+        return (yield from super().read(operation, fields, options))
 
-    def piece(self, stream: BinaryIO, size: int) -> bytes:
-        """The next bytes of a stream of the last call."""
+    def piece(self, stream: Any, size: int) -> Steps[bytes]:
+        """The next bytes of a stream of the last call; one that was made here and not by the driver only blocks."""
         last = self.exchanges[-1]
-        return reading(self.opened.live(), last.operation, lambda: stream.read(size), last.request_id)
+        native = (lambda: stream.read(size)) if self.opened.native and not isinstance(stream, BytesIO) else None
+        return (
+            yield from reading(
+                self.opened.live(), last.operation, Step(lambda: stream.read(size), native), last.request_id
+            )
+        )
+
+    def let_go(self, stream: Any) -> Steps[None]:
+        """Close a stream."""
+        yield Step(stream.close, stream.close if self.opened.native and not isinstance(stream, BytesIO) else None)
 
 
 class Headers(Mapping[str, str]):
@@ -107,30 +124,38 @@ class Message:
     Attributes:
         status_code: 200; an error is raised.
         method: HTTP method of the operation.
-        url: Its address; the host is a stand-in.
-        headers: `content-type` and `x-request-id`.
-        request_id: Id of the call in logs.
+        url: Its address; on a local driver the host is a stand-in.
+        headers: Those of the answer; on a local driver `content-type` and `x-request-id`.
+        request_id: Id of the call in logs; that of the service, if it told one.
         elapsed: Time that the whole call took.
-        retries_taken: 0; a remote driver repeats requests by itself.
+        retries_taken: How often the last request was repeated.
     """
-
-    status_code = 200
-    retries_taken = 0
 
     def __init__(self, recording: Recording, seconds: float) -> None:
         last = recording.exchanges[-1]
         self._last = last
         self.method: str = last.operation.method
-        self.url = last.url
-        self.request_id = last.request_id
         self.elapsed = timedelta(seconds=seconds)
+        self.retries_taken = last.retries
+        self.headers: Mapping[str, str]
+        if last.response is not None:
+            self.status_code = last.response.status_code
+            self.url = str(last.response.request.url)
+            self.headers = last.response.headers
+            self.request_id = last.response.headers.get("x-request-id", last.request_id)
+            return
         binary = last.operation.answer is Answer.BYTES
         kind = "application/octet-stream" if binary else "application/json"
+        self.status_code = 200
+        self.url = _BASE + wire.path(last.operation, last.fields)
+        self.request_id = last.request_id
         self.headers = Headers({"content-type": kind, "x-request-id": last.request_id})
 
     @property
     def http_request(self) -> httpx.Request:
-        """The request that a remote driver would send, with the extra headers and query of the call."""
+        """The request; on a local driver what a remote one would send, with the extra headers and query of the call."""
+        if self._last.response is not None:
+            return self._last.response.request
         import httpx
 
         query: Any = self._last.options.get("extra_query")
@@ -165,7 +190,9 @@ class RawResponse(Message):
     @property
     def content(self) -> bytes:
         """The body."""
-        return encoded(self._answer)
+        response = self._last.response
+        streamed = self._last.operation.answer is Answer.BYTES  # read by whoever took the answer, and not kept by httpx
+        return encoded(self._answer) if response is None or streamed else response.content
 
     @property
     def text(self) -> str:
@@ -183,6 +210,8 @@ class RawResponse(Message):
     @property
     def http_response(self) -> httpx.Response:
         """The answer as an object of httpx."""
+        if self._last.response is not None:
+            return self._last.response
         import httpx
 
         headers = dict(self.headers)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import messages as say
 from ..spi.operations import (
@@ -20,11 +22,12 @@ from ..spi.requests import CallOptions, Request, VectorStoreRetrieve
 from ..spi.values import check_id
 from ..types.files import FileBytes
 from ..types.sentinels import NOT_GIVEN, NotGiven, Omit
-from .dispatch import check_batch_size, dispatch, new_request_id, perform, reading, validate
+from .dispatch import check_batch_size, dispatching, new_request_id, performing, reading, validate
 from .opening import Arguments, open_backend
 from .paths import match, merge
 from .polling import Patience
 from .running import Unstarted
+from .steps import Step, Steps
 from .uploads import check_kind, check_path, opened
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ def given(**named: object) -> dict[str, object]:
 
 
 class Core:
-    """Performs operations on an open backend, with the options of a client."""
+    """Performs operations on an open backend, with the options of a client; see `steps` for what a `Steps` is."""
 
     def __init__(self, arguments: Arguments) -> None:
         self.opened = open_backend(arguments)
@@ -82,7 +85,8 @@ class Core:
         fields: dict[str, object],
         options: Mapping[str, Any],
         request_id: str | None = None,
-    ) -> Any:
+        on_answer: Callable[[Any, int], None] | None = None,
+    ) -> Steps[Any]:
         """Perform an operation.
 
         Args:
@@ -90,6 +94,7 @@ class Core:
             fields: The named arguments that were given.
             options: Those of `RequestOptions` that were given.
             request_id: Id of the call, if it is chosen already.
+            on_answer: Receives what came over HTTP.
 
         Raises:
             TypeError: There is an option that does not exist.
@@ -100,12 +105,14 @@ class Core:
         found = self._call_options(options)
         if request_id is not None:
             found["request_id"] = request_id
-        return dispatch(backend, operation, fields, found, again=self._again)
+        if on_answer is not None:
+            found["on_answer"] = on_answer
+        return (yield from dispatching(backend, operation, fields, found, again=self._again))
 
-    def _again(self, operation: Operation, request: Request) -> Any:
-        return perform(self.opened.live(), operation, request, self._again)
+    def _again(self, operation: Operation, request: Request) -> Steps[Any]:
+        return performing(self.opened.live(), operation, request, self._again)
 
-    def upload(self, file: FileTypes, fields: dict[str, object], options: Mapping[str, Any]) -> Any:
+    def upload(self, file: FileTypes, fields: dict[str, object], options: Mapping[str, Any]) -> Steps[Any]:
         """Upload a file; what is opened here is closed here.
 
         Raises:
@@ -115,26 +122,34 @@ class Core:
 
     def _send(
         self, operation: Operation, file: FileTypes, fields: dict[str, object], options: Mapping[str, Any]
-    ) -> Any:
+    ) -> Steps[Any]:
         """Perform an operation with a file."""
         self.opened.live()
         body = options.get("extra_body")
         for name in ("content", "filename", "content_type"):
             if name in fields or (isinstance(body, Mapping) and name in body):
                 raise say.unknown_parameter(name, ("file=(filename, content, content_type)",))
-        with opened(file) as source:
-            return self.call(operation, {**fields, **source.fields()}, options)
+        with ExitStack() as stack:
+            source = yield Step(lambda: stack.enter_context(opened(file)))
+            return (yield from self.call(operation, {**fields, **source.fields()}, options))
 
-    def read(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> FileBytes:
+    def read(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> Steps[FileBytes]:
         """Perform an operation that answers with a stream, and read the whole of it."""
         request_id = new_request_id()
-        stream: BinaryIO = self.call(operation, fields, options, request_id)
+        stream: Any = yield from self.call(operation, fields, options, request_id)
 
-        def read() -> bytes:
+        def read() -> Any:
             with stream:
                 return stream.read()
 
-        content = FileBytes(reading(self.opened.live(), operation, read, request_id))
+        async def read_native() -> Any:
+            try:
+                return await stream.read()
+            finally:
+                await stream.close()
+
+        step = Step(read, read_native if self.opened.native else None)
+        content = FileBytes((yield from reading(self.opened.live(), operation, step, request_id)))
         content._request_id = request_id
         return content
 
@@ -145,7 +160,7 @@ class Core:
         purpose: str,
         fields: dict[str, object],
         options: Mapping[str, Any],
-    ) -> Any:
+    ) -> Steps[Any]:
         """Upload a file and attach it.
 
         Nothing is left when attaching fails, and nothing is uploaded for a wrong argument.
@@ -154,13 +169,15 @@ class Core:
         check_kind(file)
         self.check(STORE_FILES_CREATE, {**fields, "file_id": "file-new"}, options)
         if self.opened.backend.capabilities.upload_files:
-            return self._send(STORE_FILES_UPLOAD, file, {**fields, "purpose": purpose}, options)
-        self._look_for_store(vector_store_id)
-        uploaded = self.upload(file, {"purpose": purpose}, _without_body(options))
+            return (yield from self._send(STORE_FILES_UPLOAD, file, {**fields, "purpose": purpose}, options))
+        yield from self._look_for_store(vector_store_id)
+        uploaded = yield from self.upload(file, {"purpose": purpose}, _without_body(options))
         try:
-            return self.call(STORE_FILES_CREATE, {**fields, "file_id": uploaded.id}, options)
+            return (yield from self.call(STORE_FILES_CREATE, {**fields, "file_id": uploaded.id}, options))
+        except GeneratorExit:  # the event loop is gone, and nothing can be undone any more
+            raise
         except BaseException as error:
-            self.undo([uploaded.id], error)
+            yield from self.undo([uploaded.id], error)
             raise
 
     def check(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> None:
@@ -173,7 +190,7 @@ class Core:
         self._call_options(options)
         validate(operation, self._merged(operation, fields, options))
 
-    def _look_for_store(self, vector_store_id: object) -> None:
+    def _look_for_store(self, vector_store_id: object) -> Steps[None]:
         """Refuse an unknown or expired store before anything is uploaded to it, where asking costs no request over a network."""
         if self.local:
             request = VectorStoreRetrieve.model_construct(
@@ -181,18 +198,18 @@ class Core:
                 brief=True,
                 options=CallOptions(request_id=new_request_id()),
             )
-            store = perform(self.opened.live(), STORES_RETRIEVE, request)
+            store = yield from performing(self.opened.live(), STORES_RETRIEVE, request)
             if store.status == "expired":
                 raise say.store_expired(store.id, store.expires_at)
 
-    def undo(self, file_ids: Sequence[str], because: BaseException) -> None:
+    def undo(self, file_ids: Sequence[str], because: BaseException) -> Steps[None]:
         """Delete files that a failed call has uploaded.
 
         One that cannot be deleted is noted on the error being raised.
         """
         for file_id in file_ids:
             try:
-                self.call(FILES_DELETE, {"file_id": file_id}, {})
+                yield from self.call(FILES_DELETE, {"file_id": file_id}, {})
             except Exception as error:
                 because.add_note(f"The file {file_id}, uploaded by this call, could not be deleted again: {error}")
 
@@ -203,7 +220,7 @@ class Core:
         purpose: str,
         max_concurrency: int,
         options: Mapping[str, Any],
-    ) -> list[Callable[[], str]]:
+    ) -> Steps[list[Callable[[], Steps[str]]]]:
         """The uploads that a batch begins with, after everything that can be checked has been.
 
         Returns:
@@ -229,19 +246,20 @@ class Core:
         self.check(BATCHES_CREATE, {**fields, "file_ids": [*attached, *placeholders]}, options)
         for number, file in enumerate(files):
             try:
-                check_path(file)
+                yield Step(functools.partial(check_path, file))
             except Exception as error:
                 _name_file(error, number, file)
                 raise
-        self._look_for_store(fields["vector_store_id"])
+        yield from self._look_for_store(fields["vector_store_id"])
         quiet = _without_body(options)
 
-        def task(file: FileTypes) -> Callable[[], str]:
-            return lambda: str(self.upload(file, {"purpose": purpose}, quiet).id)
+        def task(file: FileTypes) -> Steps[str]:
+            uploaded = yield from self.upload(file, {"purpose": purpose}, quiet)
+            return str(uploaded.id)
 
-        return [task(file) for file in files]
+        return [functools.partial(task, file) for file in files]
 
-    def uploaded(self, outcomes: Sequence[str | BaseException], files: Sequence[FileTypes]) -> list[str]:
+    def uploaded(self, outcomes: Sequence[str | BaseException], files: Sequence[FileTypes]) -> Steps[list[str]]:
         """The ids of uploads that all went well, in their order.
 
         Raises:
@@ -258,15 +276,17 @@ class Core:
         number, error = failed[0]
         if number < len(files):
             _name_file(error, number, files[number])
-        self.undo([outcome for outcome in outcomes if isinstance(outcome, str)], error)
+        yield from self.undo([outcome for outcome in outcomes if isinstance(outcome, str)], error)
         raise error
 
-    def polling(self, options: Mapping[str, Any], patience: Patience) -> dict[str, Any]:
-        """Options of the requests that look whether something is done."""
+    def look(
+        self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any], patience: Patience
+    ) -> Steps[Any]:
+        """Look whether something is done."""
         quiet = _without_body(options)
         if not self.local:
             quiet["extra_headers"] = {**patience.headers(), **(quiet.get("extra_headers") or {})}
-        return quiet
+        return (yield from self.call(operation, fields, quiet, on_answer=patience.told))
 
     def request(
         self,
@@ -276,7 +296,7 @@ class Core:
         query: Mapping[str, object] | None,
         files: Mapping[str, FileTypes] | None,
         options: Mapping[str, Any],
-    ) -> Any:
+    ) -> Steps[Any]:
         """Perform the operation at an address; see `client.request`."""
         self.opened.live()
         operation, fields = match(method, path)
@@ -286,12 +306,16 @@ class Core:
             merge(fields, files or {})
             if "file" not in fields:
                 raise say.missing("file")
-            return self.upload(cast("FileTypes", fields.pop("file")), fields, options)
+            return (yield from self.upload(cast("FileTypes", fields.pop("file")), fields, options))
         if files:
             raise say.unknown_parameter("files", ["body", "query"])
         if operation.answer is Answer.BYTES:
-            return self.read(operation, fields, options)
-        return self.call(operation, fields, options)
+            return (yield from self.read(operation, fields, options))
+        return (yield from self.call(operation, fields, options))
+
+    def close(self) -> Steps[None]:
+        """Let go of the storage."""
+        yield Step(self.opened.close, self.opened.close_native if self.opened.native else None)
 
     def _merged(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> dict[str, object]:
         for name in options:

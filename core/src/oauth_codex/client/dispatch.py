@@ -29,16 +29,17 @@ from ..spi.backends import Backend, Listing, ParsedContent, SearchResults
 from ..spi.operations import OPERATIONS, SHORTCUTS, Answer, Operation
 from ..spi.waiting import time_limit
 from ..types.pages import SyncCursorPage, SyncPage
+from .steps import Step, Steps, drive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterable
 
     from pydantic_core import ErrorDetails
 
 log = logging.getLogger("oauth_codex")
 
 #: Performs a request again, for the next page; a client checks first whether it is still open.
-Again = Callable[[Operation, r.Request], Any]
+Again = Callable[[Operation, r.Request], Steps[Any]]
 
 _SERVE = {operation.name: attrgetter(operation.serve) for operation in (*OPERATIONS, *SHORTCUTS)}
 #: Fields of requests that are not parameters of the API, so nobody can give them by name.
@@ -46,14 +47,21 @@ _INTERNAL = frozenset({"options", "resume", "brief"})
 
 
 def dispatch(
+    backend: Backend, operation: Operation, fields: Mapping[str, object], options: Mapping[str, Any] | None = None
+) -> Any:
+    """Perform one operation in this thread; see `dispatching`."""
+    return drive(dispatching(backend, operation, fields, options))
+
+
+def dispatching(
     backend: Backend,
     operation: Operation,
     fields: Mapping[str, object],
     options: Mapping[str, Any] | None = None,
     *,
     again: Again | None = None,
-) -> Any:
-    """Perform one operation.
+) -> Steps[Any]:
+    """Steps that perform one operation.
 
     Args:
         backend: Who serves it.
@@ -61,7 +69,7 @@ def dispatch(
         fields: Fields of path, query and body together. An absent field is one that was not given; None is
             null.
         options: `timeout`, `max_retries`, `extra_headers` and `extra_query`, those that were given;
-            `request_id` if it is chosen already.
+            `request_id` if it is chosen already; `on_answer` for whoever wants to see what came over HTTP.
         again: How pages fetch the page that follows them; by default from `backend` itself.
 
     Returns:
@@ -80,7 +88,7 @@ def dispatch(
     except OAuthCodexError as error:
         _identify(error, given["request_id"])
         raise
-    return perform(backend, operation, request, again)
+    return (yield from performing(backend, operation, request, again))
 
 
 def new_request_id() -> str:
@@ -112,21 +120,19 @@ def _call_options(given: Mapping[str, Any], operation: Operation) -> r.CallOptio
     raise problem
 
 
-def perform(backend: Backend, operation: Operation, request: r.Request, again: Again | None = None) -> Any:
-    """Perform a validated request; see `dispatch`."""
+def performing(backend: Backend, operation: Operation, request: r.Request, again: Again | None = None) -> Steps[Any]:
+    """Steps that perform a validated request; see `dispatching`."""
     started = time.perf_counter()
     request_id = request.options.request_id
-    timeout = request.options.timeout
-    limit = timeout if timeout is None or isinstance(timeout, int | float) else timeout.read  # an httpx.Timeout
     try:
         _refuse_undeclared(backend, operation, request)
-        serve = _SERVE[operation.name](backend)
-        answer = serve(request) if limit is None else _limited(serve, request, limit)
+        answer = yield _serving(backend, operation, request)
+        told = _told(backend, answer)
         shape = _SHAPES.get(operation.answer)
         if shape is not None:
             answer = shape(backend, operation, request, answer, again)
         if operation.answer is not Answer.BYTES:
-            answer._request_id = request_id
+            answer._request_id = told or request_id
     except OAuthCodexError as error:
         _identify(error, request_id)
         raise
@@ -139,6 +145,36 @@ def perform(backend: Backend, operation: Operation, request: r.Request, again: A
             spent = (time.perf_counter() - started) * 1000
             log.debug("%s on %s: %.2f ms, %s", operation.name, backend.name, spent, request_id)
     return answer
+
+
+def _serving(backend: Backend, operation: Operation, request: r.Request) -> Step:
+    """The step that calls the driver: on the event loop if it is natively async, else within the time limit of the call."""
+    find = _SERVE[operation.name]
+
+    def blocking() -> Any:
+        timeout = request.options.timeout
+        limit = timeout if timeout is None or isinstance(timeout, int | float) else timeout.read  # an httpx.Timeout
+        serve = find(backend)
+        return serve(request) if limit is None else _limited(serve, request, limit)
+
+    asynchronous = getattr(backend, "asynchronous", None)
+    if asynchronous is None:
+        return Step(blocking)
+
+    def native() -> Awaitable[Any]:
+        waiting: Awaitable[Any] = find(asynchronous)(request)
+        return waiting
+
+    return Step(blocking, native)
+
+
+def _told(backend: Backend, answer: Any) -> str | None:
+    """Id under which a service answered; a backend in this process may give the same object twice, marked before."""
+    if not hasattr(backend, "asynchronous"):
+        return None
+    if isinstance(answer, Listing | SearchResults | ParsedContent):
+        return answer.request_id
+    return getattr(answer, "_request_id", None)
 
 
 def _limited(serve: Callable[[r.Request], Any], request: r.Request, seconds: float) -> Any:
@@ -168,14 +204,14 @@ def _passes(error: BaseException) -> bool:
     )
 
 
-def reading(backend: Backend, operation: Operation, read: Callable[[], bytes], request_id: str) -> bytes:
+def reading(backend: Backend, operation: Operation, step: Step, request_id: str) -> Steps[bytes]:
     """Bytes of an answer that is a stream.
 
     Raises:
         StorageError: The driver failed while it was read.
     """
     try:
-        return read()
+        content: bytes = yield step
     except OAuthCodexError as error:
         _identify(error, request_id)
         raise
@@ -183,6 +219,7 @@ def reading(backend: Backend, operation: Operation, read: Callable[[], bytes], r
         if _passes(error):
             raise
         raise _failure(backend, operation, error, request_id) from error
+    return content
 
 
 def _failure(backend: Backend, operation: Operation, error: BaseException, request_id: str | None) -> StorageError:
@@ -301,19 +338,22 @@ def _list_page(
     if not answer.has_more or not data or backwards:
         return SyncCursorPage(body, data)
 
-    def fetch() -> SyncCursorPage[Any]:
+    def fetch() -> Steps[SyncCursorPage[Any]]:
         step: dict[str, Any] = {"options": _new_options(request)}
         if answer.last is not None:  # where the item stood, wherever it is now
             step |= {"resume": answer.last, "after": None}
         else:  # a remote service knows cursors only
             step |= {"after": data[-1].id}
         following = request.model_copy(update=step)
-        page: SyncCursorPage[Any] = (
-            perform(backend, operation, following) if again is None else again(operation, following)
-        )
-        return page
+        if again is not None:
+            return again(operation, following)
+        return performing(backend, operation, following)
 
-    return SyncCursorPage(body, data, fetch)
+    return SyncCursorPage(body, data, fetch, run=_in_this_thread)
+
+
+def _in_this_thread(fetch: Callable[[], Steps[Any]]) -> Any:
+    return drive(fetch())
 
 
 def _new_options(request: r.Request) -> r.CallOptions:

@@ -112,6 +112,17 @@ class Opened:
             )
         return self.backend
 
+    @property
+    def native(self) -> bool:
+        """Whether the backend can be awaited, so that an async client needs no threads."""
+        return getattr(self.backend, "asynchronous", None) is not None
+
+    async def close_native(self) -> None:
+        """Close what belongs to the running event loop, and the backend."""
+        if not self.closed and self._owned and os.getpid() == self._pid:
+            await self.backend.asynchronous.close()  # type: ignore[attr-defined]
+        self.close()
+
     def close(self) -> None:
         """Close the backend, once. In a forked child nothing is closed, because it is the parent's."""
         if self.closed:
@@ -249,7 +260,9 @@ def _wrap(backend: Any, given: Arguments) -> Opened:
             key=idle[0],
             origin="argument",
         )
-    return Opened(backend, local=True, directory=None, owned=False)
+    # A backend that waits for a network can be awaited; see `spi.AsyncBackend`.
+    local = getattr(backend, "asynchronous", None) is None
+    return Opened(backend, local=local, directory=None, owned=False)
 
 
 def _refuse_misspelt(driver: Driver, given: Arguments) -> None:

@@ -47,6 +47,7 @@ class Patience:
         self._growth = GROWTH if fixed is None and local else 1.0
         self._interval = fixed / 1000 if fixed is not None else FIRST if local else LONGEST
         self.fixed_ms = fixed
+        self._asked = False
 
     def headers(self) -> dict[str, str]:
         """Headers of a polling request, as the OpenAI SDK sends them."""
@@ -54,6 +55,15 @@ class Patience:
         if self.fixed_ms is not None:
             headers["X-Stainless-Custom-Poll-Interval"] = f"{self.fixed_ms:g}"
         return headers
+
+    def told(self, answer: Any, _retries: int) -> None:
+        """Take the pace that the first answer of a service asks for, unless the caller chose one."""
+        if self._asked or self.fixed_ms is not None:
+            return
+        self._asked = True
+        wanted = answer.headers.get("openai-poll-after-ms", "")
+        if wanted.isascii() and wanted.isdecimal() and int(wanted[:10]) > 0:
+            self._interval = int(wanted[:10]) / 1000
 
     def check(self, last: Any, what: str | None = None) -> None:
         """Stop waiting if time is up; the first call starts the clock.

@@ -1,4 +1,4 @@
-"""The one difference between the two clients that is no matter of spelling: how a blocking call is run.
+"""The one difference between the two clients that is no matter of spelling: how the steps of a call are taken.
 
 `_async/` is written against `AsyncRunner`; `_sync/`, generated from it, against `SyncRunner`. anyio is
 imported by the async one only, when it is first used.
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..types.pages import AsyncCursorPage, AsyncPage, AsyncPaginator, SyncCursorPage, SyncPage
+from .steps import Steps, drive, drive_async
 
 if TYPE_CHECKING:
     import anyio
@@ -23,10 +24,17 @@ THREADS = 40
 
 
 class SyncRunner:
-    """Calls directly."""
+    """Takes the steps of a call in the calling thread."""
 
-    def run(self, function: Callable[..., R], *args: Any) -> R:
-        """Call it."""
+    def __init__(self, native: bool = False) -> None:
+        """There is nothing to choose: whether the backend could be awaited does not matter here."""
+
+    def run(self, function: Callable[..., Steps[R]], *args: Any) -> R:
+        """Take the steps that the function makes."""
+        return drive(function(*args))
+
+    def blocking(self, function: Callable[..., R], *args: Any) -> R:
+        """Call a function that may block."""
         return function(*args)
 
     #: In the async runner a call that cancellation cannot interrupt.
@@ -36,21 +44,21 @@ class SyncRunner:
         """Wait."""
         time.sleep(seconds)
 
-    def cursor_page(self, function: Callable[..., Any], *args: Any) -> SyncCursorPage[Any]:
+    def cursor_page(self, function: Callable[..., Steps[Any]], *args: Any) -> SyncCursorPage[Any]:
         """A page of a list."""
-        page: SyncCursorPage[Any] = function(*args)
+        page: SyncCursorPage[Any] = self.run(function, *args)
         return page
 
-    def plain_page(self, function: Callable[..., Any], *args: Any) -> SyncPage[Any]:
+    def plain_page(self, function: Callable[..., Steps[Any]], *args: Any) -> SyncPage[Any]:
         """A page of search results or content."""
-        page: SyncPage[Any] = function(*args)
+        page: SyncPage[Any] = self.run(function, *args)
         return page
 
     def finished(self, answer: Any) -> Any:
         """An answer as this client gives it."""
         return answer
 
-    def settle(self, tasks: Sequence[Callable[[], R]], limit: int) -> list[R | BaseException]:
+    def settle(self, tasks: Sequence[Callable[[], Steps[R]]], limit: int) -> list[R | BaseException]:
         """Run tasks in at most `limit` threads; after a failure none is started, those that run are waited
         for.
 
@@ -62,12 +70,12 @@ class SyncRunner:
 
         stopped = False
 
-        def attempt(task: Callable[[], R]) -> R | BaseException:
+        def attempt(task: Callable[[], Steps[R]]) -> R | BaseException:
             nonlocal stopped
             if stopped:
                 return Unstarted()
             try:
-                return task()
+                return drive(task())
             except BaseException as error:
                 stopped = True
                 return error
@@ -87,13 +95,25 @@ class SyncRunner:
 
 
 class AsyncRunner:
-    """Calls in worker threads, so that the event loop is never blocked."""
+    """Takes the steps of a call without ever blocking the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, native: bool) -> None:
+        """Choose the way.
+
+        Args:
+            native: Whether the backend can be awaited; the steps of others are all taken in one worker thread.
+        """
+        self._native = native
         self._limiter: RunVar[anyio.CapacityLimiter | None] | None = None
 
-    async def run(self, function: Callable[..., R], *args: Any) -> R:
-        """Call it in a worker thread; a call that has begun is finished even when the caller is cancelled."""
+    async def run(self, function: Callable[..., Steps[R]], *args: Any) -> R:
+        """Take the steps that the function makes; in a thread they are finished even when the caller is cancelled."""
+        if self._native:
+            return await drive_async(function(*args), self.blocking)
+        return await self.blocking(lambda: drive(function(*args)))
+
+    async def blocking(self, function: Callable[..., R], *args: Any) -> R:
+        """Call a function that may block, in a worker thread."""
         import anyio
         import anyio.to_thread
         from anyio.lowlevel import RunVar
@@ -106,8 +126,8 @@ class AsyncRunner:
             self._limiter.set(limiter)
         return await anyio.to_thread.run_sync(function, *args, limiter=limiter, abandon_on_cancel=False)
 
-    async def shielded(self, function: Callable[..., R], *args: Any) -> R:
-        """Call it even though the caller is being cancelled: for undoing what a failed call has done."""
+    async def shielded(self, function: Callable[..., Steps[R]], *args: Any) -> R:
+        """Take the steps even though the caller is being cancelled: for undoing what a failed call has done."""
         import anyio
 
         with anyio.CancelScope(shield=True):
@@ -120,7 +140,7 @@ class AsyncRunner:
 
         await anyio.sleep(seconds)
 
-    def cursor_page(self, function: Callable[..., Any], *args: Any) -> AsyncPaginator[Any, AsyncCursorPage[Any]]:
+    def cursor_page(self, function: Callable[..., Steps[Any]], *args: Any) -> AsyncPaginator[Any, AsyncCursorPage[Any]]:
         """A page of a list, still to be awaited or iterated."""
 
         async def fetch() -> AsyncCursorPage[Any]:
@@ -128,7 +148,7 @@ class AsyncRunner:
 
         return AsyncPaginator(fetch)
 
-    def plain_page(self, function: Callable[..., Any], *args: Any) -> AsyncPaginator[Any, AsyncPage[Any]]:
+    def plain_page(self, function: Callable[..., Steps[Any]], *args: Any) -> AsyncPaginator[Any, AsyncPage[Any]]:
         """A page of search results or content, still to be awaited or iterated."""
 
         async def fetch() -> AsyncPage[Any]:
@@ -144,7 +164,7 @@ class AsyncRunner:
             return AsyncPage.over(answer, self.run)
         return answer
 
-    async def settle(self, tasks: Sequence[Callable[[], R]], limit: int) -> list[R | BaseException]:
+    async def settle(self, tasks: Sequence[Callable[[], Steps[R]]], limit: int) -> list[R | BaseException]:
         """Run tasks in at most `limit` worker threads; after a failure none is started, those that run are
         waited for.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .backends import (
+    AsyncBackend,
+    AsyncStream,
     Backend,
     BatchBackend,
     FileBackend,
@@ -21,6 +23,8 @@ from .parts import Chunker, Parser, QueryRewriter, Reranker
 __all__ = [
     "INTERFACE",
     "LOCAL",
+    "AsyncBackend",
+    "AsyncStream",
     "Backend",
     "BatchBackend",
     "Capabilities",

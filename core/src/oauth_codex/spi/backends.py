@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar, runtime_checkable
 
 from ..types.file_batches import VectorStoreFileBatch
 from ..types.files import FileDeleted, FileObject
@@ -37,11 +37,13 @@ class Listing(Generic[T_co]):
         data: The items, in the requested order.
         has_more: Whether there are more in the direction of travel; never true for an empty page.
         last: Position of the last item, from which the next page goes on even if the item is gone by then or has moved.
+        request_id: Id under which a service answered; None where the client chooses one.
     """
 
     data: Sequence[T_co]
     has_more: bool
     last: Position | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class SearchResults:
 
     data: Sequence[VectorStoreSearchResponse]
     search_query: Sequence[str]
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class ParsedContent:
     filename: str
     attributes: dict[str, str | bool | int | float] | None
     data: Sequence[FileContentResponse]
+    request_id: str | None = None
 
 
 class FileBackend(Protocol):
@@ -159,4 +163,36 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Let go of everything; what was acknowledged stays."""
+        ...
+
+
+class AsyncStream(Protocol):
+    """The content of a file, read without blocking the event loop."""
+
+    async def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most `size` of them, all that are left when it is negative; none at the end."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of it, read or not."""
+        ...
+
+
+class AsyncBackend(Protocol):
+    """The same backend for an event loop: the methods of the three protocols above, each `async def`; `files.content` gives an
+    `AsyncStream`. A backend that waits for a network offers it as its attribute `asynchronous`, and an async client then needs no
+    threads. All others are called in worker threads.
+    """
+
+    @property
+    def files(self) -> Any: ...
+
+    @property
+    def vector_stores(self) -> Any: ...
+
+    @property
+    def batches(self) -> Any: ...
+
+    async def close(self) -> None:
+        """Let go of what belongs to the running event loop."""
         ...

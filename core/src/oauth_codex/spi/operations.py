@@ -9,6 +9,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
+from ..types._base import Model, Record
+from ..types.file_batches import VectorStoreFileBatch
+from ..types.files import FileDeleted, FileObject
+from ..types.search import VectorStoreSearchResponse
+from ..types.vector_stores import (
+    FileContentResponse,
+    VectorStore,
+    VectorStoreDeleted,
+    VectorStoreFile,
+    VectorStoreFileDeleted,
+)
 from . import requests as r
 from .requests import Request
 
@@ -33,6 +44,7 @@ class Operation:
         path: Path template below the base address; empty for a shortcut, which no server knows.
         request: Model of path, query and body together.
         serve: Attribute path of the serving method on a `Backend`.
+        returns: Model of the answer, or of one entry where the answer holds several; None for bytes.
         answer: Shape of the answer.
         requires: Capability flag that the backend must declare, or None.
         multipart: Whether the body is `multipart/form-data`.
@@ -43,6 +55,7 @@ class Operation:
     path: str
     request: type[Request]
     serve: str
+    returns: type[Model] | type[Record] | None
     answer: Answer = Answer.OBJECT
     requires: str | None = None
     multipart: bool = False
@@ -50,31 +63,50 @@ class Operation:
 
 _STORE = "/vector_stores/{vector_store_id}"
 
-FILES_CREATE: Final = Operation("files.create", "POST", "/files", r.FileCreate, "files.create", multipart=True)
-FILES_LIST: Final = Operation("files.list", "GET", "/files", r.FileList, "files.list", Answer.LIST)
-FILES_RETRIEVE: Final = Operation("files.retrieve", "GET", "/files/{file_id}", r.FileRetrieve, "files.retrieve")
-FILES_DELETE: Final = Operation("files.delete", "DELETE", "/files/{file_id}", r.FileDelete, "files.delete")
+FILES_CREATE: Final = Operation(
+    "files.create", "POST", "/files", r.FileCreate, "files.create", FileObject, multipart=True
+)
+FILES_LIST: Final = Operation("files.list", "GET", "/files", r.FileList, "files.list", FileObject, Answer.LIST)
+FILES_RETRIEVE: Final = Operation(
+    "files.retrieve", "GET", "/files/{file_id}", r.FileRetrieve, "files.retrieve", FileObject
+)
+FILES_DELETE: Final = Operation("files.delete", "DELETE", "/files/{file_id}", r.FileDelete, "files.delete", FileDeleted)
 FILES_CONTENT: Final = Operation(
-    "files.content", "GET", "/files/{file_id}/content", r.FileContent, "files.content", Answer.BYTES
+    "files.content", "GET", "/files/{file_id}/content", r.FileContent, "files.content", None, Answer.BYTES
 )
 
 STORES_CREATE: Final = Operation(
-    "vector_stores.create", "POST", "/vector_stores", r.VectorStoreCreate, "vector_stores.create"
+    "vector_stores.create", "POST", "/vector_stores", r.VectorStoreCreate, "vector_stores.create", VectorStore
 )
 STORES_LIST: Final = Operation(
-    "vector_stores.list", "GET", "/vector_stores", r.VectorStoreList, "vector_stores.list", Answer.LIST
+    "vector_stores.list", "GET", "/vector_stores", r.VectorStoreList, "vector_stores.list", VectorStore, Answer.LIST
 )
 STORES_RETRIEVE: Final = Operation(
-    "vector_stores.retrieve", "GET", _STORE, r.VectorStoreRetrieve, "vector_stores.retrieve"
+    "vector_stores.retrieve", "GET", _STORE, r.VectorStoreRetrieve, "vector_stores.retrieve", VectorStore
 )
-STORES_UPDATE: Final = Operation("vector_stores.update", "POST", _STORE, r.VectorStoreUpdate, "vector_stores.update")
-STORES_DELETE: Final = Operation("vector_stores.delete", "DELETE", _STORE, r.VectorStoreDelete, "vector_stores.delete")
+STORES_UPDATE: Final = Operation(
+    "vector_stores.update", "POST", _STORE, r.VectorStoreUpdate, "vector_stores.update", VectorStore
+)
+STORES_DELETE: Final = Operation(
+    "vector_stores.delete", "DELETE", _STORE, r.VectorStoreDelete, "vector_stores.delete", VectorStoreDeleted
+)
 STORES_SEARCH: Final = Operation(
-    "vector_stores.search", "POST", f"{_STORE}/search", r.VectorStoreSearch, "vector_stores.search", Answer.SEARCH
+    "vector_stores.search",
+    "POST",
+    f"{_STORE}/search",
+    r.VectorStoreSearch,
+    "vector_stores.search",
+    VectorStoreSearchResponse,
+    Answer.SEARCH,
 )
 
 STORE_FILES_CREATE: Final = Operation(
-    "vector_stores.files.create", "POST", f"{_STORE}/files", r.VectorStoreFileCreate, "vector_stores.create_file"
+    "vector_stores.files.create",
+    "POST",
+    f"{_STORE}/files",
+    r.VectorStoreFileCreate,
+    "vector_stores.create_file",
+    VectorStoreFile,
 )
 STORE_FILES_LIST: Final = Operation(
     "vector_stores.files.list",
@@ -82,6 +114,7 @@ STORE_FILES_LIST: Final = Operation(
     f"{_STORE}/files",
     r.VectorStoreFileList,
     "vector_stores.list_files",
+    VectorStoreFile,
     Answer.LIST,
 )
 STORE_FILES_RETRIEVE: Final = Operation(
@@ -90,6 +123,7 @@ STORE_FILES_RETRIEVE: Final = Operation(
     f"{_STORE}/files/{{file_id}}",
     r.VectorStoreFileRetrieve,
     "vector_stores.retrieve_file",
+    VectorStoreFile,
 )
 STORE_FILES_UPDATE: Final = Operation(
     "vector_stores.files.update",
@@ -97,6 +131,7 @@ STORE_FILES_UPDATE: Final = Operation(
     f"{_STORE}/files/{{file_id}}",
     r.VectorStoreFileUpdate,
     "vector_stores.update_file",
+    VectorStoreFile,
     requires="update_attributes",
 )
 STORE_FILES_DELETE: Final = Operation(
@@ -105,6 +140,7 @@ STORE_FILES_DELETE: Final = Operation(
     f"{_STORE}/files/{{file_id}}",
     r.VectorStoreFileDelete,
     "vector_stores.delete_file",
+    VectorStoreFileDeleted,
 )
 STORE_FILES_CONTENT: Final = Operation(
     "vector_stores.files.content",
@@ -112,6 +148,7 @@ STORE_FILES_CONTENT: Final = Operation(
     f"{_STORE}/files/{{file_id}}/content",
     r.VectorStoreFileContent,
     "vector_stores.file_content",
+    FileContentResponse,
     Answer.CONTENT,
 )
 
@@ -121,6 +158,7 @@ BATCHES_CREATE: Final = Operation(
     f"{_STORE}/file_batches",
     r.FileBatchCreate,
     "batches.create",
+    VectorStoreFileBatch,
     requires="file_batches",
 )
 BATCHES_RETRIEVE: Final = Operation(
@@ -129,6 +167,7 @@ BATCHES_RETRIEVE: Final = Operation(
     f"{_STORE}/file_batches/{{batch_id}}",
     r.FileBatchRetrieve,
     "batches.retrieve",
+    VectorStoreFileBatch,
     requires="file_batches",
 )
 BATCHES_CANCEL: Final = Operation(
@@ -137,6 +176,7 @@ BATCHES_CANCEL: Final = Operation(
     f"{_STORE}/file_batches/{{batch_id}}/cancel",
     r.FileBatchCancel,
     "batches.cancel",
+    VectorStoreFileBatch,
     requires="file_batches",
 )
 BATCHES_LIST_FILES: Final = Operation(
@@ -145,6 +185,7 @@ BATCHES_LIST_FILES: Final = Operation(
     f"{_STORE}/file_batches/{{batch_id}}/files",
     r.FileBatchListFiles,
     "batches.list_files",
+    VectorStoreFile,
     Answer.LIST,
     requires="file_batches",
 )
@@ -156,6 +197,7 @@ STORE_FILES_UPLOAD: Final = Operation(
     "",
     r.VectorStoreFileUpload,
     "vector_stores.upload_file",
+    VectorStoreFile,
     requires="upload_files",
     multipart=True,
 )

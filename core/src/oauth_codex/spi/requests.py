@@ -7,7 +7,7 @@ belongs to the call and not to the request.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, BinaryIO, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -50,7 +50,8 @@ from .values import (
 class CallOptions(BaseModel):
     """What belongs to one call: `extra_*` of the SDK, its limits, and the id under which it is logged.
 
-    `timeout` is in seconds; `max_retries` is for remote drivers. Both are set only when the caller gave them.
+    `timeout` is in seconds; `max_retries` is for remote drivers. Both are set only when the caller gave them. A driver that
+    speaks HTTP calls `on_answer` with each answer that it took, an `httpx.Response`, and the number of retries before it.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -60,6 +61,7 @@ class CallOptions(BaseModel):
     max_retries: int | None = None
     extra_headers: Mapping[str, str] | None = None
     extra_query: Mapping[str, object] | None = None
+    on_answer: Callable[[Any, int], None] | None = Field(default=None, repr=False)
 
 
 NO_OPTIONS = CallOptions()

@@ -77,7 +77,7 @@ def parse_filter(raw: object, param: str = "filters") -> Filter:
 
 def _parse(raw: object, at: str, depth: int, budget: list[int]) -> Filter:
     if isinstance(raw, Comparison | Compound):
-        raw = _raw(raw)
+        raw = raw_filter(raw)
     if not isinstance(raw, Mapping):
         dump = getattr(raw, "model_dump", None)
         if dump is None:
@@ -172,11 +172,12 @@ def _only(raw: Mapping[Any, Any], accepted: tuple[str, ...], at: str) -> None:
             raise unknown_parameter(f"{at}.{name}", [f"{at}.{known}" for known in accepted])
 
 
-def _raw(parsed: Filter) -> Mapping[str, Any]:
+def raw_filter(parsed: Filter) -> Mapping[str, Any]:
+    """A filter as users write it."""
     if isinstance(parsed, Comparison):
         value = list(parsed.value) if isinstance(parsed.value, tuple) else parsed.value
         return {"type": parsed.type, "key": parsed.key, "value": value}
-    return {"type": parsed.type, "filters": [_raw(part) for part in parsed.filters]}
+    return {"type": parsed.type, "filters": [raw_filter(part) for part in parsed.filters]}
 
 
 def matches(wanted: Filter, attributes: Mapping[str, AttributeValue]) -> bool:

@@ -18,10 +18,10 @@ from ._base import Model
 T = TypeVar("T", bound=Model)
 PageT = TypeVar("PageT")
 
-#: Fetches the page that follows, as a sync page.
-Fetch = Callable[[], "SyncCursorPage[Any]"]
-#: Runs a blocking call without blocking the event loop.
-Run = Callable[[Callable[[], Any]], Awaitable[Any]]
+#: What fetching the page that follows consists of; only `Run` knows how to do it.
+Fetch = Callable[[], Any]
+#: Does it, and gives a sync page, which an async client must await.
+Run = Callable[[Fetch], Any]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class _Page(dict[str, Any], Generic[T]):
         Args:
             body: The answer.
             data: The models of `body["data"]`.
-            fetch: Fetches the page that follows; None when there is none, or no client to ask.
-            run: How an async page calls `fetch`.
+            fetch: What fetching the page that follows consists of; None when there is none, or no client to ask.
+            run: Does what `fetch` says.
         """
         super().__init__(body)
         self.data = data
@@ -233,10 +233,9 @@ class _Sync(_Items[T], _Page[T]):  # pyright: ignore[reportGeneralTypeIssues]
         page: Any = self
         while True:
             yield page
-            fetch = page._following()
-            if fetch is None:
+            if page._following() is None:
                 return
-            page = fetch()
+            page = page.get_next_page()
 
     def get_next_page(self) -> Self:
         """The page that follows, from the position of the last item, even if that item is gone by now.
@@ -244,7 +243,9 @@ class _Sync(_Items[T], _Page[T]):  # pyright: ignore[reportGeneralTypeIssues]
         Raises:
             RuntimeError: This is the last page, or it was unpickled.
         """
-        page: Any = self._next_or_raise()()
+        fetch = self._next_or_raise()
+        assert self._run is not None
+        page: Any = self._run(fetch)
         return page  # type: ignore[no-any-return]
 
 

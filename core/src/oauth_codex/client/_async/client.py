@@ -89,7 +89,6 @@ class AsyncOAuthCodexClient:
             ConfigurationError: An argument, a variable or the profile is wrong.
             DriverError: The driver is not installed or broken.
         """
-        self._runner = AsyncRunner()
         self._core = Core(
             Arguments(
                 backend=backend,
@@ -113,6 +112,7 @@ class AsyncOAuthCodexClient:
                 driver_options=driver_options,
             )
         )
+        self._runner = AsyncRunner(self._core.opened.native)
 
     @cached_property
     def files(self) -> AsyncFiles:
@@ -194,7 +194,7 @@ class AsyncOAuthCodexClient:
 
     async def close(self) -> None:
         """Let go of the storage; a second call does nothing."""
-        await self._runner.shielded(self._core.opened.close)
+        await self._runner.shielded(self._core.close)
 
     async def __aenter__(self) -> Self:
         return self

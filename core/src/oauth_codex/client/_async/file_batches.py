@@ -361,14 +361,13 @@ class AsyncFileBatches:
         found: VectorStoreFileBatch | None,
     ) -> VectorStoreFileBatch:
         fields = {"vector_store_id": vector_store_id, "batch_id": batch_id}
-        quiet = self._core.polling(options, patience)
         what = f"vector store file batch '{batch_id}'"
         while found is None or found.file_counts.in_progress > 0:
             patience.check(found, what)
             if found is not None:
                 await self._sleep(patience.delay())
                 patience.check(found, what)
-            found = await self._runner.run(self._core.call, BATCHES_RETRIEVE, fields, quiet)
+            found = await self._runner.run(self._core.look, BATCHES_RETRIEVE, fields, options, patience)
         return found
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from ..answers import Message, RawResponse, Recording, encoded
 from ..running import AsyncRunner
@@ -98,7 +98,7 @@ class AsyncStreamedResponse(Message):
         self._answer = answer
         self._recording = recording
         self._runner = runner
-        self._stream: BinaryIO = answer if hasattr(answer, "read") else io.BytesIO(encoded(answer))
+        self._stream: Any = answer if hasattr(answer, "read") else io.BytesIO(encoded(answer))
         self.is_closed = False
 
     async def iter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
@@ -153,12 +153,12 @@ class AsyncStreamedResponse(Message):
         """Write the body to a path, replacing what is there."""
         with open(file, "wb") as target:
             async for piece in self.iter_bytes():
-                await self._runner.run(target.write, piece)
+                await self._runner.blocking(target.write, piece)
 
     async def close(self) -> None:
         """Close the stream."""
         self.is_closed = True
-        await self._runner.shielded(self._stream.close)
+        await self._runner.shielded(self._recording.let_go, self._stream)
 
     async def _piece(self, size: int) -> bytes:
         return await self._runner.run(self._recording.piece, self._stream, size)

@@ -488,14 +488,13 @@ class AsyncVectorStoreFiles:
         found: VectorStoreFile | None,
     ) -> VectorStoreFile:
         fields = {"vector_store_id": vector_store_id, "file_id": file_id}
-        quiet = self._core.polling(options, patience)
         what = f"vector store file '{file_id}'"
         while found is None or found.status == "in_progress":
             patience.check(found, what)
             if found is not None:
                 await self._sleep(patience.delay())
                 patience.check(found, what)
-            found = await self._runner.run(self._core.call, STORE_FILES_RETRIEVE, fields, quiet)
+            found = await self._runner.run(self._core.look, STORE_FILES_RETRIEVE, fields, options, patience)
         return found
 
 

@@ -89,7 +89,6 @@ class OAuthCodexClient:
             ConfigurationError: An argument, a variable or the profile is wrong.
             DriverError: The driver is not installed or broken.
         """
-        self._runner = SyncRunner()
         self._core = Core(
             Arguments(
                 backend=backend,
@@ -113,6 +112,7 @@ class OAuthCodexClient:
                 driver_options=driver_options,
             )
         )
+        self._runner = SyncRunner(self._core.opened.native)
 
     @cached_property
     def files(self) -> Files:
@@ -194,7 +194,7 @@ class OAuthCodexClient:
 
     def close(self) -> None:
         """Let go of the storage; a second call does nothing."""
-        self._runner.shielded(self._core.opened.close)
+        self._runner.shielded(self._core.close)
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Callable
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from ..answers import Message, RawResponse, Recording, encoded
 from ..running import SyncRunner
@@ -98,7 +98,7 @@ class StreamedResponse(Message):
         self._answer = answer
         self._recording = recording
         self._runner = runner
-        self._stream: BinaryIO = answer if hasattr(answer, "read") else io.BytesIO(encoded(answer))
+        self._stream: Any = answer if hasattr(answer, "read") else io.BytesIO(encoded(answer))
         self.is_closed = False
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -153,12 +153,12 @@ class StreamedResponse(Message):
         """Write the body to a path, replacing what is there."""
         with open(file, "wb") as target:
             for piece in self.iter_bytes():
-                self._runner.run(target.write, piece)
+                self._runner.blocking(target.write, piece)
 
     def close(self) -> None:
         """Close the stream."""
         self.is_closed = True
-        self._runner.shielded(self._stream.close)
+        self._runner.shielded(self._recording.let_go, self._stream)
 
     def _piece(self, size: int) -> bytes:
         return self._runner.run(self._recording.piece, self._stream, size)
