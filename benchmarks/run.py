@@ -21,6 +21,7 @@ SCENARIOS = (
     "opening",
     "memory",
     "drivers",
+    "server",
     "relevance",
 )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DRIVERS = ("chroma", "faiss", "memory", "sqlite")
+DRIVERS = ("chroma", "faiss", "memory", "openai", "sqlite")
 
 
 class Environment:

@@ -16,7 +16,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DRIVERS = ("oauth_codex_chroma", "oauth_codex_faiss", "oauth_codex_memory", "oauth_codex_sqlite")
+DRIVERS = ("oauth_codex_chroma", "oauth_codex_faiss", "oauth_codex_memory", "oauth_codex_openai", "oauth_codex_sqlite")
+#: Those that an extra adds.
+OPTIONAL = ("chroma", "faiss", "openai")
 NAMES = ("oauth_codex", *DRIVERS)
 
 
@@ -114,6 +116,7 @@ def test_entry_points(dist: Path) -> None:
         "oauth_codex.embedders": {"hashing": "oauth_codex.embedders:hashing_record"},
         "pytest11": {"oauth_codex.testing.plugin": "oauth_codex.testing.plugin"},
     }
+    assert points["oauth_codex_openai"].pop("oauth_codex.embedders") == {"openai": "oauth_codex_openai:embedder"}
     for name, found in points.items():
         assert found == {"oauth_codex.drivers": {name.removeprefix("oauth_codex_"): f"{name}:driver"}}
 
@@ -128,11 +131,10 @@ def test_requirements(dist: Path) -> None:
     needs = {name: set(_metadata(dist, name).get_all("Requires-Dist", [])) for name in NAMES}
     assert {"oauth-codex-memory==5.0.0", "oauth-codex-sqlite==5.0.0"} <= needs["oauth_codex"]
     extras = {need for need in needs["oauth_codex"] if "extra ==" in need}
+    server = ("prometheus-client>=0.21", "python-multipart>=0.0.18", "starlette>=0.41", "uvicorn[standard]>=0.32")
     assert extras == {
-        "oauth-codex-chroma==5.0.0; extra == 'all'",
-        "oauth-codex-chroma==5.0.0; extra == 'chroma'",
-        "oauth-codex-faiss==5.0.0; extra == 'all'",
-        "oauth-codex-faiss==5.0.0; extra == 'faiss'",
+        *(f"oauth-codex-{driver}==5.0.0; extra == '{extra}'" for driver in OPTIONAL for extra in (driver, "all")),
+        *(f"{library}; extra == '{extra}'" for library in server for extra in ("server", "all")),
         "hypothesis>=6.100; extra == 'testing'",
         "pytest>=8; extra == 'testing'",
     }
@@ -151,7 +153,13 @@ def test_metadata(dist: Path, name: str) -> None:
 
 
 #: Where a module and the distribution that has it are named differently.
-_DISTRIBUTIONS = {"Stemmer": "pystemmer", "_pytest": "pytest", "faiss": "faiss-cpu"}
+_DISTRIBUTIONS = {
+    "Stemmer": "pystemmer",
+    "_pytest": "pytest",
+    "faiss": "faiss-cpu",
+    "prometheus_client": "prometheus-client",
+    "python_multipart": "python-multipart",
+}
 
 
 def _imported(source: bytes) -> Iterator[str]:
@@ -179,13 +187,16 @@ def _needs(dist: Path, name: str, extra: str | None = None) -> set[str]:
 
 def test_every_library_that_is_imported_is_required_and_the_other_way_round(dist: Path) -> None:
     files = _files(_wheel(dist, "oauth_codex"))
-    kit = {file: source for file, source in files.items() if file.startswith("oauth_codex/testing/")}
-    assert _libraries({file: files[file] for file in files.keys() - kit.keys()}) == _needs(dist, "oauth_codex")
-    assert _libraries(kit) - _needs(dist, "oauth_codex") == _needs(dist, "oauth_codex", "testing")
+    always = _needs(dist, "oauth_codex")
+    rest = dict(files)
+    for extra in ("testing", "server"):
+        room = {file: rest.pop(file) for file in files if file.startswith(f"oauth_codex/{extra}/")}
+        assert _libraries(room) - always == _needs(dist, "oauth_codex", extra)
+    assert _libraries(rest) == always
 
 
 @pytest.mark.parametrize("name", DRIVERS)
 def test_a_driver_requires_what_it_imports(dist: Path, name: str) -> None:
     # numpy and pydantic come with the core, whose types a driver speaks.
-    core = {"numpy", "pydantic", "sqlalchemy"}
+    core = {"anyio", "httpx", "numpy", "pydantic", "sqlalchemy"}
     assert _libraries(_files(_wheel(dist, name))) - core == _needs(dist, name) - core

@@ -165,7 +165,9 @@ class APIError(OpenAIError, SDKRequestError):
     @property
     def request(self) -> httpx.Request:
         """The HTTP request; for a local driver one that describes the call."""
-        if self.__dict__.get("_request") is None:
+        if self.__dict__.get("_request") is None and (answer := self.__dict__.get("_response")) is not None:
+            self._request = answer.request
+        elif self.__dict__.get("_request") is None:
             import httpx
 
             self._request = httpx.Request("GET", "http://localhost/")

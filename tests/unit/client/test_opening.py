@@ -154,6 +154,21 @@ def test_a_remote_driver_receives_the_remote_arguments_that_were_given(plugs: An
     assert (got.context.embedder, got.context.directory) == (None, None)
 
 
+def test_a_remote_driver_refuses_what_only_a_local_one_honours(plugs: Any, tmp_path: Path) -> None:
+    given = {
+        "storage_dir": tmp_path,
+        "embedder": "hashing",
+        "ingest": "inline",
+        "chunkers": str.split,
+        "compat_storage_dir": "x",
+    }
+    for name, value in given.items():
+        arguments: dict[str, Any] = {name: value}
+        with pytest.raises(ConfigurationError, match=f"{name} would have no effect"):
+            OAuthCodexClient("far", **arguments)
+    assert not plugs.opened
+
+
 def test_a_local_driver_refuses_what_it_cannot_honour_and_takes_the_rest(plugs: Any) -> None:
     for name, value in {"api_key": "sk-secret", "auth": object(), "http_client": object()}.items():
         arguments: dict[str, Any] = {name: value}

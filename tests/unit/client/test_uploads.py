@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from oauth_codex import OAuthCodexClient, ParameterValidationError, StorageError
+from oauth_codex.client.uploads import opened
 from oauth_codex.spi import requests as r
 
 
@@ -64,6 +65,27 @@ def test_open_files_are_read_from_where_they_stand_and_stay_open(up: Any, tmp_pa
         spooled.write(b"abc")
         spooled.seek(1)
         assert up(spooled) == ("upload", b"bc")
+
+
+def test_what_can_go_back_lets_a_driver_go_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"0123456789")
+    with path.open("rb") as handle:
+        handle.read(2)
+        for file in (handle, bytearray(b"23456789"), b"23456789"):
+            with opened(file) as source:
+                stream = source.stream
+                start = stream.tell()
+                assert stream.read(3) == b"234"
+                assert stream.tell() - start == 3
+                assert stream.seek(0, io.SEEK_END) - start == 8
+                assert stream.seek(start) == start
+                assert stream.read() == b"23456789"
+    for other in (io.StringIO("text"), Reads(b"a")):
+        with opened(other) as source:
+            assert not source.stream.seekable()
+            with pytest.raises(io.UnsupportedOperation):
+                source.stream.seek(0)
 
 
 def test_text_becomes_utf8(up: Any, tmp_path: Path) -> None:

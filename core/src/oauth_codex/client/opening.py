@@ -75,6 +75,8 @@ _CONFIGURING = (
 _REMOTE = ("api_key", "auth", "timeout", "max_retries", "default_headers", "http_client")
 #: Those of them that a local driver cannot honour and that are no mere limits.
 _REMOTE_ONLY = ("api_key", "auth", "http_client")
+#: Arguments that say how files are kept and searched in this process, which a remote service does by itself.
+_LOCAL_ONLY = ("storage_dir", "embedder", "ingest", "parsers", "chunkers", "reranker", "rewrite_query")
 
 
 class Opened:
@@ -186,6 +188,13 @@ def _open_remote(driver: Driver, selection: Selection, given: Arguments) -> Open
     from .. import registry
     from ..config import Setting
 
+    if idle := [*given.given(*_LOCAL_ONLY), *(name for name in given.driver_options if name == "compat_storage_dir")]:
+        raise ConfigurationError(
+            f"{', '.join(idle)} would have no effect: the driver '{driver.name}' (from {selection.driver.origin}) is a remote"
+            " service, which keeps and searches files by itself. Leave it out, or choose a local driver with backend=.",
+            key=idle[0],
+            origin="argument",
+        )
     options: dict[str, Setting] = dict(selection.options)
     for name, value in given.given(*_REMOTE).items():
         options[name] = Setting(value, "argument", name)

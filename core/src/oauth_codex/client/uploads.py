@@ -151,6 +151,17 @@ class _Memory(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
+        self._at = min(max(base + offset, 0), len(self._view))
+        return self._at
+
     def readinto(self, target: Any) -> int:
         piece = self._view[self._at : self._at + len(target)]
         target[: len(piece)] = piece
@@ -159,15 +170,38 @@ class _Memory(io.RawIOBase):
 
 
 class _Handle(io.RawIOBase):
-    """Reads anything that has `read`, of bytes or of text, which becomes UTF-8. Leaves the handle open."""
+    """Reads anything that has `read`, of bytes or of text, which becomes UTF-8. Leaves the handle open.
+
+    It can go back, as a driver must that repeats a request or announces its length, where an open binary file can.
+    """
 
     def __init__(self, handle: Any) -> None:
+        self._handle = handle
         self._read: Callable[[int], Any] = handle.read
         self._rest = b""
         self.failure: BaseException | None = None
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        # Of anything else it is not known what its positions mean.
+        return isinstance(self._handle, io.RawIOBase | io.BufferedIOBase) and self._handle.seekable()
+
+    def tell(self) -> int:
+        self._check_seekable()
+        return int(self._handle.tell()) - len(self._rest)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._check_seekable()
+        if whence == io.SEEK_CUR:
+            offset -= len(self._rest)
+        self._rest = b""
+        return int(self._handle.seek(offset, whence))
+
+    def _check_seekable(self) -> None:
+        if not self.seekable():
+            raise io.UnsupportedOperation("The uploaded file cannot be read from another position.")
 
     def readinto(self, target: Any) -> int:
         if not self._rest:

@@ -30,6 +30,7 @@ class Kind:
 
 #: What installs this package, from a checkout and from wheels. The floor keeps older packages out.
 CORE = ("./drivers/memory ./drivers/sqlite .", '"oauth-codex>=5.0"')
+_OPENAI = ("./drivers/openai", '"oauth-codex[openai]>=5.0"')
 
 DRIVERS = Kind(
     "driver",
@@ -39,7 +40,8 @@ DRIVERS = Kind(
         "chroma": ("./drivers/chroma", '"oauth-codex[chroma]>=5.0"'),
         "faiss": ("./drivers/faiss", '"oauth-codex[faiss]>=5.0"'),
         "memory": ("./drivers/memory", CORE[1]),
+        "openai": _OPENAI,
         "sqlite": ("./drivers/sqlite", CORE[1]),
     },
 )
-EMBEDDERS = Kind("embedder", "oauth_codex.embedders", EmbedderRecord, {"hashing": CORE})
+EMBEDDERS = Kind("embedder", "oauth_codex.embedders", EmbedderRecord, {"hashing": CORE, "openai": _OPENAI})

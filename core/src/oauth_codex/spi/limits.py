@@ -6,6 +6,8 @@ MAX_KEY_LENGTH = 64
 MAX_VALUE_LENGTH = 512
 #: Largest magnitude of an integer attribute: what a 64-bit column holds.
 MAX_INT = 2**63 - 1
+#: Levels of arrays and objects inside an extra field.
+MAX_DEPTH = 64
 #: Hits of one search.
 MAX_RESULTS = 50
 DEFAULT_RESULTS = 10

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, BinaryIO, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from .. import messages as say
 from ..errors import ParameterValidationError
@@ -59,8 +59,9 @@ class CallOptions(BaseModel):
     request_id: str | None = None
     timeout: Any = None
     max_retries: int | None = None
-    extra_headers: Mapping[str, str] | None = None
-    extra_query: Mapping[str, object] | None = None
+    #: Not shown, since either may hold a secret.
+    extra_headers: Mapping[str, str] | None = Field(default=None, repr=False)
+    extra_query: Mapping[str, object] | None = Field(default=None, repr=False)
     on_answer: Callable[[Any, int], None] | None = Field(default=None, repr=False)
 
 
@@ -195,7 +196,7 @@ class VectorStoreSearch(VectorStoreRetrieve):
     max_num_results: Results = None
     filters: Filters = None
     ranking_options: Ranking = None
-    rewrite_query: bool | None = None
+    rewrite_query: StrictBool | None = None
 
 
 # -- files of a vector store -------------------------------------------------------------------------------------------
@@ -235,7 +236,7 @@ class VectorStoreFileRetrieve(VectorStoreRetrieve):
 class VectorStoreFileUpdate(VectorStoreFileRetrieve):
     """Replace the attributes of a file of a store; null clears them."""
 
-    attributes: Attributes = None
+    attributes: Attributes
 
 
 class VectorStoreFileDelete(VectorStoreFileRetrieve):

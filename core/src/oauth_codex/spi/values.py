@@ -20,6 +20,7 @@ from ..types.filters import Filter, check_text, parse_filter
 from ..types.vector_stores import AttributeValue, StaticChunking
 from .limits import (
     MAX_ATTRIBUTES,
+    MAX_DEPTH,
     MAX_INT,
     MAX_KEY_LENGTH,
     MAX_QUERIES,
@@ -62,6 +63,15 @@ FileId = Annotated[str, _id("file_id")]
 BatchId = Annotated[str, BeforeValidator(_batch_id)]
 
 
+def _whole(value: object, param: str) -> int:
+    """An integer; JSON makes no difference between 5 and 5.0."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise say.wrong_type(param, value, "an integer")
+    return value
+
+
 def integer(param: str, low: int, high: int) -> BeforeValidator:
     """An integer from `low` to `high`, or its digits as a query string has them; None passes."""
 
@@ -70,8 +80,7 @@ def integer(param: str, low: int, high: int) -> BeforeValidator:
             return None
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,12}", value):  # as it arrives in a query string
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise say.wrong_type(param, value, "an integer")
+        value = _whole(value, param)
         if value > high:
             raise say.above_maximum(param, value, high)
         if value < low:
@@ -200,9 +209,7 @@ def _static(value: object, param: str) -> StaticChunking:
     for name in names:
         if name not in value:
             raise say.missing(f"{param}.{name}")
-        if isinstance(value[name], bool) or not isinstance(value[name], int):
-            raise say.wrong_type(f"{param}.{name}", value[name], "an integer")
-        found.append(value[name])
+        found.append(_whole(value[name], f"{param}.{name}"))
     size, overlap = found
     if size > 4096:
         raise say.above_maximum(f"{param}.max_chunk_size_tokens", size, 4096)
@@ -251,8 +258,7 @@ def _anchored(value: Mapping[str, Any], anchor: str, unit: str, low: int, high: 
     amount = value[unit]
     if isinstance(amount, str) and amount.isdecimal() and len(amount) < 12:  # as it arrives in a form
         amount = int(amount)
-    if isinstance(amount, bool) or not isinstance(amount, int):
-        raise say.wrong_type(f"expires_after.{unit}", amount, "an integer")
+    amount = _whole(amount, f"expires_after.{unit}")
     if amount > high:
         raise say.above_maximum(f"expires_after.{unit}", amount, high)
     if amount < low:
@@ -313,6 +319,13 @@ def check_extras(request: BaseModel) -> None:
             json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
         except (TypeError, ValueError, RecursionError):  # also integers of thousands of digits
             raise say.wrong_type(name, value, "a JSON value") from None
+        if _deeper(value, MAX_DEPTH):
+            raise ParameterValidationError(f"Invalid '{name}': nested deeper than {MAX_DEPTH} levels.", param=name)
+
+
+def _deeper(value: object, levels: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else None
+    return inside is not None and (levels == 0 or any(_deeper(each, levels - 1) for each in inside))
 
 
 class HybridSearch(BaseModel):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from .. import messages as say
 from ..errors import ParameterValidationError
-from ..types.filters import Comparison, Compound, raw_filter
+from ..types.filters import Comparison, Compound
 from ..types.vector_stores import StaticChunking
 from .operations import Operation
 from .requests import FileCreate, Request
@@ -20,6 +20,8 @@ _NOT_SENT: Final = frozenset({"options", "resume", "brief", "content", "filename
 _BRACKETED: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 #: Brackets in one name of a form or a query.
 MAX_BRACKETS: Final = 4
+#: Beyond every number that an attribute may have, and short enough for every library to write and read.
+_BEYOND: Final = 10**309
 
 
 def path(operation: Operation, values: Request | Mapping[str, object]) -> str:
@@ -121,12 +123,24 @@ def _plain(request: Request, name: str, value: Any) -> Any:
         case _, StaticChunking():
             return {"type": "static", "static": value.model_dump()}
         case _, Comparison() | Compound():
-            return raw_filter(value)
+            return _filter(value)
         case _, RankingOptions():
             return value.model_dump(exclude_defaults=True)
         case _, tuple():
             return [_entry(request, entry) for entry in value]
     return value
+
+
+def _filter(found: Comparison | Compound) -> dict[str, Any]:
+    """A filter as users write it. An integer of thousands of digits is sent as a shorter one, which selects the same."""
+    if isinstance(found, Compound):
+        return {"type": found.type, "filters": [_filter(part) for part in found.filters]}
+    value = [_short(each) for each in found.value] if isinstance(found.value, tuple) else _short(found.value)
+    return {"type": found.type, "key": found.key, "value": value}
+
+
+def _short(value: Any) -> Any:
+    return max(-_BEYOND, min(value, _BEYOND)) if type(value) is int else value
 
 
 def _entry(request: Request, entry: Any) -> Any:

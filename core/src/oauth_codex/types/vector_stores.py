@@ -58,7 +58,8 @@ class VectorStoreDeleted(Answer):
 class LastError(Model):
     """Why a file could not be processed."""
 
-    code: Literal["server_error", "unsupported_file", "invalid_file"]
+    #: A service may have further ones; none of them makes its whole answer unreadable.
+    code: Literal["server_error", "unsupported_file", "invalid_file"] | str
     message: str
 
 

@@ -52,8 +52,8 @@ def save(cache: Path, facts: Mapping[str, Any], frozen: Sequence[Part], tail: Pa
             try:
                 part = Part(_mapped(folder / f"{name}.faiss"), part.keys, part.alive)
             except RuntimeError as error:
-                # Another process may have replaced the folder by now; then the part stays in memory.
-                if folder.exists():
+                # Another process may have replaced the folder by now, or be about it; then the part stays in memory.
+                if (folder / f"{name}.faiss").exists():
                     raise StorageError(f"What was written to {str(folder)!r} cannot be read: {error}.") from error
         part.saved = folder / name
         saved.append(part)
