@@ -90,7 +90,10 @@ def test_listing_drivers_imports_no_driver_library() -> None:
         "from oauth_codex.registry import installed_drivers\n"
         "assert {d.name for d in installed_drivers() if d.driver} >= {'chroma', 'faiss', 'memory', 'openai', 'sqlite'}"
     )
-    assert loaded & {"sqlalchemy", "numpy", "faiss", "tiktoken", "Stemmer", "httpx", "anyio", "chromadb", "stamina"} == set()
+    assert (
+        loaded & {"sqlalchemy", "numpy", "faiss", "tiktoken", "Stemmer", "httpx", "anyio", "chromadb", "stamina"}
+        == set()
+    )
     ours = {name for name in loaded if name.startswith("oauth_codex")}
     assert {name for name in ours if re.match(r"oauth_codex_\w+\.|oauth_codex\.local", name)} == set()
 
@@ -98,7 +101,10 @@ def test_listing_drivers_imports_no_driver_library() -> None:
 def test_the_command_that_lists_drivers_imports_no_driver_library() -> None:
     listed = "import sys\nsys.argv = ['oauth-codex', 'drivers']\nfrom oauth_codex.cli import main\n"
     loaded = _loaded(f"{listed}try:\n    main()\nexcept SystemExit as end:\n    assert not end.code")
-    assert loaded & {"sqlalchemy", "numpy", "faiss", "tiktoken", "Stemmer", "httpx", "chromadb", "stamina", "starlette"} == set()
+    assert (
+        loaded & {"sqlalchemy", "numpy", "faiss", "tiktoken", "Stemmer", "httpx", "chromadb", "stamina", "starlette"}
+        == set()
+    )
 
 
 def test_the_kit_costs_other_test_runs_nothing() -> None:

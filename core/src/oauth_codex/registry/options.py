@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from ..config import Setting, looks_secret, redacted_text
 from . import messages
@@ -109,6 +109,12 @@ def describe_type(annotation: Any) -> str:
         return " or ".join(repr(value) for value in get_args(annotation))
     if origin in (Union, types.UnionType):
         return " or ".join(describe_type(part) for part in get_args(annotation))
+    if origin is Annotated:
+        return describe_type(get_args(annotation)[0])
     if isinstance(annotation, type) and origin is None:
         return annotation.__name__
+    if origin is Callable:
+        return "a function"
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join(map(describe_type, get_args(annotation)))}]"
     return str(annotation).replace("typing.", "")

@@ -12,7 +12,7 @@ _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _FRAMING = "it follows from the body of the request"
 #: Headers that a caller does not set, and what to use instead.
 _GUARDED = {
-    "authorization": "give the credentials to the client, as api_key= or auth=",
+    "authorization": "give the credentials to the client, by its argument api_key or auth",
     "chatgpt-account-id": "it belongs to the credentials: give the client an httpx.Auth as auth= that sets it",
     "content-type": _FRAMING,
     "content-length": _FRAMING,

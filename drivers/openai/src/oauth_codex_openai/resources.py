@@ -109,12 +109,13 @@ def _updating(request: r.VectorStoreUpdate) -> Steps:
         return (yield from _one(STORES_UPDATE, _without_files(request)))
     place: dict[str, Any] = {"vector_store_id": request.vector_store_id, "options": request.options}
     present = yield from _attached(place)
-    coming = tuple(file_id for file_id in request.file_ids if file_id not in present)
+    wanted = dict.fromkeys(request.file_ids)  # in their order, and looked up at once
+    coming = tuple(file_id for file_id in wanted if file_id not in present)
     for start in range(0, len(coming), _GROUP):
         yield from _one(BATCHES_CREATE, r.FileBatchCreate(file_ids=coming[start : start + _GROUP], **place))
     yield from _one(STORES_UPDATE, _without_files(request))
     for file_id in present:
-        if file_id not in request.file_ids:
+        if file_id not in wanted:
             yield from _one(STORE_FILES_DELETE, r.VectorStoreFileDelete(file_id=file_id, **place))
     return (yield from _one(STORES_RETRIEVE, r.VectorStoreRetrieve(**place)))
 
@@ -124,15 +125,15 @@ def _without_files(request: r.VectorStoreUpdate) -> r.VectorStoreUpdate:
     return r.VectorStoreUpdate.model_construct(request.model_fields_set - {"file_ids"}, **fields)
 
 
-def _attached(place: dict[str, Any]) -> Generator[Call, httpx.Response, list[str]]:
+def _attached(place: dict[str, Any]) -> Generator[Call, httpx.Response, dict[str, None]]:
     """Ids of all files of a store."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     after = None
     while True:
         page: Listing[VectorStoreFile] = yield from _one(
             STORE_FILES_LIST, r.VectorStoreFileList(limit=100, order="asc", after=after, **place)
         )
-        found += [file.id for file in page.data]
+        found |= dict.fromkeys(file.id for file in page.data)
         if not page.has_more:
             return found
         after = page.data[-1].id

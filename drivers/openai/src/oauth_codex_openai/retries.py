@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -12,6 +13,9 @@ import httpx
 from oauth_codex.errors import APIConnectionError, APIStatusError
 
 from .calls import Call
+
+# stamina tells of each retry. A program that configures no logging would see its bare words on stderr.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 #: Seconds: the first wait, the longest one, and the longest that a service may ask for.
 FIRST, LONGEST, MOST = 0.5, 8.0, 120.0

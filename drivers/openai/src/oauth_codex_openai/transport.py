@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import weakref
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 import httpx
@@ -33,6 +34,12 @@ _REDIRECTS = 5
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 #: An HTTP client, not yet known to be of the right kind, and its credentials.
 _Opened = tuple[httpx.Client | httpx.AsyncClient, httpx.Auth | None]
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The certificates that httpx trusts, read once a process: that takes longer than many a call."""
+    return httpx.create_ssl_context()
 
 
 class Transport:
@@ -90,10 +97,10 @@ class Transport:
         return response, retries
 
     def _opened(self) -> httpx.Client:
-        """The HTTP client of its own, made when it is first needed: that reads all certificates."""
+        """The HTTP client of its own, made when it is first needed."""
         with self._lock:
             if self._own is None:
-                self._own = httpx.Client(limits=_LIMITS)
+                self._own = httpx.Client(limits=_LIMITS, verify=_certificates())
                 weakref.finalize(self, self._own.close)
             return self._own
 
@@ -176,7 +183,10 @@ class AsyncTransport:
     def _client(self) -> tuple[httpx.AsyncClient, httpx.Auth | None]:
         opened = self._opened.get(None)
         if opened is None:
-            opened = self._options.http_client or httpx.AsyncClient(limits=_LIMITS), self._source()
+            opened = (
+                self._options.http_client or httpx.AsyncClient(limits=_LIMITS, verify=_certificates()),
+                self._source(),
+            )
             self._opened.set(opened)
         return _usable(opened[0], httpx.AsyncClient, "AsyncOAuthCodexClient"), opened[1]
 
