@@ -3,7 +3,8 @@
 - Blocks marked `python` run in the order of the page, in one process a page, in an empty directory with two small files under `notes/`.
 - A block marked `text` right behind one of them is what it prints; `...` stands for anything.
 - In blocks marked `console` each line `$ oauth-codex ...` is run; the lines below it are what it prints, if there are any.
-- A line `chroma run ...` in a `bash` block starts that server for the rest of the page; its port is a free one, there and below.
+- A `bash` block that begins with `chroma run` or `oauth-codex serve` starts that server for the rest of the page; its port is a free
+  one, there and below. A block marked `text` right behind it is what the server prints.
 - `<!-- not run: reason -->` above a block keeps it from being run.
 """
 
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("drivers/*/README.md")])
 #: A block that is not run proves nothing, so there may be few of them.
 MOST_NOT_RUN = 4
+SERVERS = ("chroma run", "oauth-codex serve")
 
 _FENCE = re.compile(
     r"^(?:<!-- (?P<mark>not run: .+) -->\n)?```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -57,7 +59,7 @@ def examples(page: Path) -> tuple[list[Example], int]:
         elif kind == "console":
             found += _commands(body, line)
             last = None
-        elif kind == "bash" and body.startswith("chroma run "):
+        elif kind == "bash" and body.startswith(SERVERS):
             last = Example("server", line, body.splitlines()[0])
             found.append(last)
         elif kind == "text" and last is not None and not text[ends_at : fence.start()].strip():
@@ -90,7 +92,8 @@ def test_examples_run_and_print_what_the_page_says(page: Path, tmp_path: Path) -
     (here / "notes").mkdir(parents=True)
     (here / "notes" / "holidays.md").write_text("# Holidays\n\nEveryone has 28 days of holiday a year.\n")
     (here / "notes" / "deploy.md").write_text("# Deploying\n\nA release is rolled back with one command.\n")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OAUTH_CODEX", "CODEX_"))}
+    mine = ("OAUTH_CODEX", "CODEX_", "OPENAI_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
     environment |= {
         "OAUTH_CODEX_STORAGE_DIR": str(tmp_path / "storage"),
         "HOME": str(tmp_path),
@@ -153,11 +156,16 @@ def _headings(page: Path) -> set[str]:
 
 def test_the_tests_that_hold_a_promise_exist() -> None:
     known = {
-        name for path in ROOT.glob("tests/**/test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+        name
+        for folder in ("tests", "drivers")
+        for path in ROOT.glob(f"{folder}/**/test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
     }
     named = {(page, name) for page in PAGES for name in re.findall(r"::(test_\w+)", page.read_text(encoding="utf-8"))}
     paths = {
-        (page, path) for page in PAGES for path in re.findall(r"`(tests/[\w/.]+)", page.read_text(encoding="utf-8"))
+        (page, path)
+        for page in PAGES
+        for path in re.findall(r"`((?:tests|drivers)/[\w/.]+)", page.read_text(encoding="utf-8"))
     }
     assert named
     assert not [(_name(page), name) for page, name in named if name not in known]

@@ -20,7 +20,7 @@ _missing = [library for module, library in _NEEDED.items() if find_spec(module) 
 if _missing:
     raise DriverError(
         f"The server needs {', '.join(_missing)}, which cannot be imported. From a checkout of oauth-codex run"
-        ' `python -m pip install "./drivers/memory" "./drivers/sqlite" ".[server]"`; from built wheels run'
+        ' `python -m pip install -r requirements.txt ".[server]"`; from built wheels run'
         ' `python -m pip install --find-links dist "oauth-codex[server]>=5.0"`.',
         key="server",
     )
