@@ -59,6 +59,7 @@ def test_own_tests_are_welcome_and_get_both_clients(pytester: pytest.Pytester) -
 class TestIt(Case, DriverSuite):
     def test_my_client(self, client, face):
         assert repr(client).startswith({"sync": "OAuthCodexClient(", "async": "AsyncOAuthCodexClient("}[face])
+        assert client.with_options(timeout=60).vector_stores.list().data == []
 """,
         "test_my",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .. import registry
 from ..client import AsyncOAuthCodexClient, OAuthCodexClient
 from ..config import Setting
+from ..errors import ConflictError, EmbedderMismatchError, InternalServerError, OAuthCodexError, StorageError
 from ..spi import Backend, Capabilities, Clock, Driver, DriverContext, Embedder, IdSource
 from .clock import FakeClock, Ids
 from .faces import blocking
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
 Face = Literal["sync", "async"]
 
+#: What the client of a service learns of an error: the status, and not what happened behind it.
+_FROM_AFAR: Mapping[type[OAuthCodexError], type[OAuthCodexError]] = {
+    StorageError: InternalServerError,
+    EmbedderMismatchError: ConflictError,
+}
+
 
 @dataclass(frozen=True)
 class DriverCase:
@@ -30,10 +38,15 @@ class DriverCase:
         driver: Name of an installed driver, its record, or a function `(options, context)` that returns a `Backend`.
         options: Its options. The kit opens the same ones again to see what was kept, and gives each test a directory of its
             own; a driver that keeps data elsewhere must be given a place of its own for each test here.
+        service: For a driver that is not local: starts the service that it talks to, and gives further options, by which the
+            driver reaches it. It is called for each opening with the directory, clock, ids, embedder and parts of the test, which
+            the service must use, and ended when the storage is closed. Options that are JSON values let other processes of a test
+            reach it too. Without it only what depends on none of these can pass.
     """
 
     driver: str | Driver | Callable[[Any, DriverContext], Backend]
     options: Mapping[str, Any] = field(default_factory=dict)
+    service: Callable[[DriverContext], AbstractContextManager[Mapping[str, Any]]] | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.driver, str | Driver) or callable(self.driver)):
@@ -53,18 +66,38 @@ class DriverCase:
             return self.driver
         return _installed(self.driver) if isinstance(self.driver, str) else None
 
-    def open_backend(self, context: DriverContext) -> Backend:
+    @property
+    def local(self) -> bool:
+        """Whether the driver keeps its data itself, so that tests may look at its files and break them."""
+        record = self.record
+        return record is None or record.local
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether directory, clock, ids, embedder and parts of a test reach what keeps the data."""
+        return self.local or self.service is not None
+
+    def error(self, local: type[OAuthCodexError]) -> type[OAuthCodexError]:
+        """What the driver raises where a local one raises `StorageError` or `EmbedderMismatchError`."""
+        return local if self.local else _FROM_AFAR[local]
+
+    def open_backend(self, context: DriverContext, further: Mapping[str, Any] | None = None) -> Backend:
         """Open the driver as a client does.
+
+        Args:
+            context: What it receives.
+            further: Options beside those of the case.
 
         Raises:
             ConfigurationError: An option is wrong.
             OAuthCodexError: Whatever the driver raised.
         """
         record = self.record
+        options = {**self.options, **(further or {})}
         if record is None:
             assert callable(self.driver)
-            return self.driver(dict(self.options), context)
-        settings = {name: Setting(value, "argument", name) for name, value in self.options.items()}
+            return self.driver(options, context)
+        settings = {name: Setting(value, "argument", name) for name, value in options.items()}
         return registry.open_driver(record, settings, context)
 
     def facts(self) -> dict[str, Any]:
@@ -92,6 +125,7 @@ class Storage:
         ids: Source of ids of all clients.
         embedder: Embedder of new stores.
         backends: The backends that are open, in the order in which they were opened.
+        options: All options with which the last of them was opened.
     """
 
     def __init__(
@@ -104,22 +138,27 @@ class Storage:
         embedder: Embedder | None = None,
         portal: BlockingPortal | None = None,
     ) -> None:
+        if case.service is not None and case.local:
+            raise TypeError(
+                "DriverCase(service=) is for drivers that are not local; this one receives all parts of a test itself."
+            )
         self.case = case
         self.directory = directory
         self.clock: Clock = clock or FakeClock()
         self.ids: IdSource = ids or Ids()
         self.embedder: Embedder = embedder or SemanticEmbedder()
         self.backends: list[Backend] = []
+        self.options: Mapping[str, Any] = case.options
         self._portal = portal
+        self._services = ExitStack()
 
     def context(self, **parts: Any) -> DriverContext:
-        """What the driver receives; `parts` replace fields of it."""
+        """What a local driver receives, or the service of another one; `parts` replace fields of it."""
         record = self.case.record
-        keeps = record is None or (record.local and record.capabilities.persistent)
-        local = record is None or record.local
+        keeps = record is None or record.capabilities.persistent
         given: dict[str, Any] = {
-            "directory": self.directory if keeps else None,
-            "embedder": self.embedder if local else None,
+            "directory": self.directory if keeps and self.case.takes_parts else None,
+            "embedder": self.embedder if self.case.takes_parts else None,
             "clock": self.clock,
             "new_id": self.ids,
         }
@@ -132,8 +171,16 @@ class Storage:
             face: `async` for the async client behind the methods of the sync one.
             **parts: Fields of `DriverContext`, such as `ingest` or `parsers`.
         """
-        self.backends.append(self.case.open_backend(self.context(**parts)))
+        self.backends.append(self._open_backend(self._services, parts))
         return self.client(self.backends[-1], face)
+
+    def _open_backend(self, services: ExitStack, parts: Mapping[str, Any]) -> Backend:
+        context = self.context(**parts)
+        if self.case.service is None:
+            return self.case.open_backend(context)
+        found = services.enter_context(self.case.service(context))
+        self.options = {**self.case.options, **found}
+        return self.case.open_backend(DriverContext(directory=None, embedder=None, clock=self.clock), found)
 
     def client(self, backend: Backend, face: Face = "sync") -> OAuthCodexClient:
         """A client on a backend that is open.
@@ -152,20 +199,30 @@ class Storage:
         self.close()
         return self.open(face, **parts)
 
+    def shut(self, backend: Backend) -> None:
+        """Close one of the backends that are open."""
+        self.backends.remove(backend)
+        asynchronous = getattr(backend, "asynchronous", None)
+        if asynchronous is not None and self._portal is not None:
+            self._portal.call(asynchronous.close)
+        backend.close()
+
     def close(self) -> None:
-        """Close every backend that is open, the last one first."""
-        while self.backends:
-            self.backends.pop().close()
+        """Close every backend that is open, the last one first, and then their services."""
+        try:
+            while self.backends:
+                self.shut(self.backends[-1])
+        finally:
+            self._services.close()
 
     def capabilities(self) -> Capabilities:
         """What an opened backend declares; one is opened for the question if none is open."""
         if self.backends:
             return self.backends[0].capabilities
-        backend = self.case.open_backend(self.context())
-        try:
+        with ExitStack() as closing:
+            backend = self._open_backend(closing, {})
+            closing.callback(backend.close)
             return backend.capabilities
-        finally:
-            backend.close()
 
     def facts(self) -> dict[str, Any]:
         """What a report says about the driver, its capabilities included."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from ..client import AsyncOAuthCodexClient
 from ..types.pages import AsyncCursorPage, AsyncPage
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
-    from ..client import AsyncOAuthCodexClient, OAuthCodexClient
+    from ..client import OAuthCodexClient
 
 _END = object()
 
@@ -78,4 +79,6 @@ def _waited(portal: BlockingPortal, function: Any, *args: Any, **keywords: Any) 
         return await found if isinstance(found, Awaitable) else found
 
     answer = portal.call(run)
+    if isinstance(answer, AsyncOAuthCodexClient):  # of `with_options`
+        return _Face(answer, portal)
     return _PageFace(answer, portal) if isinstance(answer, AsyncCursorPage | AsyncPage) else answer

@@ -52,8 +52,7 @@ class Worker:
     """A process that has a storage open, as a context; leaving it closes the storage and waits for the end.
 
     Args:
-        case: A driver that is known by its name.
-        directory: The storage.
+        storage: The storage, of a driver that is known by its name.
         now: Time in the process.
         tag: Begins the ids that it makes, so that no other process makes the same.
         prefix: A command that runs the process, if it is not to be run as it is.
@@ -62,11 +61,11 @@ class Worker:
         opening: None if the storage was opened, else the type and the message of the error.
     """
 
-    def __init__(self, case: DriverCase, directory: Path, *, now: float, tag: str, prefix: Sequence[str] = ()) -> None:
+    def __init__(self, storage: Storage, *, now: float, tag: str, prefix: Sequence[str] = ()) -> None:
         task = {
-            "driver": case.driver,
-            "options": dict(case.options),
-            "directory": str(directory),
+            "driver": storage.case.driver,
+            "options": dict(storage.options),
+            "directory": str(storage.directory),
             "now": now,
             "tag": tag,
         }

@@ -90,6 +90,12 @@ class DriverTests(Suite):
         return Capabilities(**facts["capabilities"])
 
     @pytest.fixture
+    def local_files(self, case: DriverCase) -> None:
+        """Only for drivers whose files a test may look at and break."""
+        if not case.local:
+            pytest.skip("not a local driver: the files are its service's")
+
+    @pytest.fixture
     def index_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The engine asks the index also where a store is so small that it would search by itself."""
         monkeypatch.setattr("oauth_codex.local.search.vectors.EXACT_ROWS", 0)

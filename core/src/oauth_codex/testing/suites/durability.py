@@ -171,15 +171,17 @@ class DurabilityTests(DriverTests):
         storage.close()
         other = Storage(storage.case, storage.directory, clock=storage.clock, embedder=SemanticEmbedder(32))
         stores = other.open().vector_stores
-        with pytest.raises(EmbedderMismatchError, match="semantic-test"):
+        mismatch = storage.case.error(EmbedderMismatchError)
+        with pytest.raises(mismatch, match="semantic-test"):
             stores.search(store, query="meadow")
-        with pytest.raises(EmbedderMismatchError, match="semantic-test"):
+        with pytest.raises(mismatch, match="semantic-test"):
             stores.files.upload(store, file=("b.txt", b"a lantern"))
         other.close()
         assert storage.open().vector_stores.search(store, query="meadow").data[0].text == "a meadow in winter"
 
     @rule("R21", "R13")
     @requires("persistent")
+    @pytest.mark.usefixtures("local_files")
     def test_directory_of_another_local_driver_gives_the_same_answers(
         self, case: DriverCase, storage: Storage, capabilities: Capabilities
     ) -> None:

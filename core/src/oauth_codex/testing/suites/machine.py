@@ -397,8 +397,8 @@ class MachineTests(DriverTests):
         def open_storage(directory: Path, clock: FakeClock) -> Storage:
             return Storage(case, directory, clock=clock, portal=oauth_codex_portal)
 
-        if case.record is not None and not case.record.local:
-            pytest.skip("not a local driver: the model assumes a storage of its own for each program")
+        if not case.takes_parts:
+            pytest.skip("not a local driver, and the case starts no service: the model assumes a storage of its own")
         program = type("AnyProgram", (Program,), {"open_storage": staticmethod(open_storage)})
         examples = program_settings(oauth_codex_examples, steps=25, share=2)
         run_state_machine_as_test(program, settings=examples)

@@ -49,7 +49,7 @@ class ProcessTests(DriverTests):
 
     @pytest.fixture
     def start(self, case: DriverCase, storage: Storage, clock: FakeClock) -> Iterator[StartWorker]:
-        """Starts processes on the storage of the test."""
+        """Starts processes on the storage of the test; on the same service, if that is one."""
         if not isinstance(case.driver, str):
             pytest.skip("another process can only open a driver that is installed and called by its name")
         with ExitStack() as ends:
@@ -57,7 +57,7 @@ class ProcessTests(DriverTests):
 
             def start(prefix: Sequence[str] = ()) -> Worker:
                 tag = f"p{next(numbers)}x"
-                return ends.enter_context(Worker(case, storage.directory, now=clock.now, tag=tag, prefix=prefix))
+                return ends.enter_context(Worker(storage, now=clock.now, tag=tag, prefix=prefix))
 
             yield start
 
@@ -106,6 +106,7 @@ class ProcessTests(DriverTests):
 
     @rule("R18", "R9", "R11")
     @requires("persistent")
+    @pytest.mark.usefixtures("local_files")
     def test_killed_process_leaves_all_of_a_write_or_nothing(
         self, storage: Storage, story: Story, start: StartWorker, clock: FakeClock, oauth_codex_examples: int
     ) -> None:
@@ -126,6 +127,7 @@ class ProcessTests(DriverTests):
 
     @rule("R20", "R18")
     @requires("persistent")
+    @pytest.mark.usefixtures("local_files")
     def test_full_disk_refuses_writes_and_keeps_everything(
         self, storage: Storage, story: Story, start: StartWorker, clock: FakeClock
     ) -> None:
@@ -169,6 +171,7 @@ class ProcessTests(DriverTests):
 
     @rule("R20")
     @requires("persistent")
+    @pytest.mark.usefixtures("local_files")
     def test_storage_that_may_only_be_read_is_refused_or_read_and_never_changed(
         self, storage: Storage, story: Story, start: StartWorker, clock: FakeClock
     ) -> None:

@@ -31,6 +31,7 @@ _QUERIES = 20
 _ENOUGH = 0.95
 #: Vectors are kept as float16, so a cosine may be off by this much.
 _ROUNDING = 2e-3
+_OWN_EMBEDDER = "not a local driver, and the case starts no service: it has an embedder of its own"
 
 
 class Passages:
@@ -85,8 +86,8 @@ class RecallTests(DriverTests):
     @rule("R9", "R13")
     def test_a_synonym_is_found(self, storage: Storage, ranking: dict[str, Any]) -> None:
         """No word in common: only the vectors can tell."""
-        if storage.case.record is not None and not storage.case.record.local:
-            pytest.skip("not a local driver: it has an embedder of its own")
+        if not storage.case.takes_parts:
+            pytest.skip(_OWN_EMBEDDER)
         client = storage.open()
         store = client.vector_stores.create().id
         for row in SYNONYMS:
@@ -99,8 +100,8 @@ class RecallTests(DriverTests):
     @requires("hybrid_search")
     def test_the_nearest_are_found(self, storage: Storage, index_asked: None) -> None:
         """Of a thousand chunks; by filters of 10 % and of 1 %, where nothing may be missed; and after half are gone."""
-        if storage.case.record is not None and not storage.case.record.local:
-            pytest.skip("not a local driver: it has an embedder of its own")
+        if not storage.case.takes_parts:
+            pytest.skip(_OWN_EMBEDDER)
         client = storage.open()
         passages = Passages(client)
         assert passages.recall(client, passages.files) >= _ENOUGH
@@ -146,8 +147,8 @@ class BadVectorTests(DriverTests):
     @pytest.fixture
     def failing(self, case: DriverCase, storage: Storage, embedder: _Failing) -> tuple[OAuthCodexClient, str]:
         """A client with this embedder, and a store with one good file."""
-        if case.record is not None and not case.record.local:
-            pytest.skip("not a local driver: it has an embedder of its own")
+        if not case.takes_parts:
+            pytest.skip(_OWN_EMBEDDER)
         client = storage.open(embedder=embedder)
         store = client.vector_stores.create().id
         client.vector_stores.files.upload_and_poll(store, file=("good.txt", b"the river"))
@@ -172,11 +173,11 @@ class BadVectorTests(DriverTests):
 
     @rule("R2", "R6")
     def test_a_query_without_a_vector_is_an_error(
-        self, failing: tuple[OAuthCodexClient, str], embedder: _Failing, ranking: dict[str, Any]
+        self, case: DriverCase, failing: tuple[OAuthCodexClient, str], embedder: _Failing, ranking: dict[str, Any]
     ) -> None:
         client, store = failing
         embedder.fails = "query"
-        with pytest.raises(StorageError):
+        with pytest.raises(case.error(StorageError)):
             client.vector_stores.search(store, query="brook", **ranking)
         embedder.fails = None
         assert [hit.filename for hit in client.vector_stores.search(store, query="brook", **ranking)] == ["good.txt"]
