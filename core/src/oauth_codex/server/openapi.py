@@ -89,7 +89,7 @@ def _body(operation: Operation, schemas: dict[str, Schema], in_path: list[str]) 
             for one, other in (("file_ids", "files"), ("files", "file_ids"))
         ]
     kind = "multipart/form-data" if operation.multipart else "application/json"
-    return {"required": bool(schema["required"]), "content": {kind: {"schema": schema}}}
+    return {"required": bool(schema["required"]) or "oneOf" in schema, "content": {kind: {"schema": schema}}}
 
 
 def _form(schemas: dict[str, Schema], required: list[str]) -> Schema:

@@ -177,9 +177,10 @@ class _Forward(logging.Handler):
 
 @contextlib.contextmanager
 def _logged() -> Iterator[None]:
-    """Take uvicorn's warnings and errors into the log of this package."""
-    logger, handler = logging.getLogger("uvicorn"), _Forward()
-    before = logger.level, logger.propagate
+    """Take uvicorn's warnings and errors into the log of this package; what is wrong with a form is told to its sender only."""
+    logger, handler, forms = logging.getLogger("uvicorn"), _Forward(), logging.getLogger("python_multipart")
+    before = logger.level, logger.propagate, forms.level
+    forms.setLevel(logging.ERROR)
     logger.setLevel(logging.WARNING)
     logger.propagate = False
     logger.addHandler(handler)
@@ -189,3 +190,4 @@ def _logged() -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+        forms.setLevel(before[2])

@@ -59,7 +59,8 @@ def _ids(most: int, fewest: int = 0) -> Schema:
 _SCALAR: Schema = {"anyOf": [_text(MAX_VALUE_LENGTH), _NUMBER, {"type": "boolean"}]}
 _SEARCHED = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
 _ORDERED = {"anyOf": [{"type": "string"}, {"type": "number"}]}
-_QUESTION = {"type": "string", "pattern": r"\S", "maxLength": MAX_QUERY_LENGTH}
+#: What Python takes for white space differs from a pattern's `\s` by these.
+_QUESTION = {"type": "string", "pattern": r"[^\s\x1c-\x1f\x85]|\uFEFF", "maxLength": MAX_QUERY_LENGTH}
 _WEIGHT = {"type": "number", "minimum": 0, "maximum": MAX_INT}
 _HYBRID = {
     **strict({"embedding_weight": _WEIGHT, "text_weight": _WEIGHT}),
