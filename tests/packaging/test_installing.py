@@ -67,6 +67,30 @@ with OAuthCodexClient(backend=backend, storage_dir=directory) as client:
 """
 
 
+#: Nobody is there; the driver says so, and where it looked.
+_ASK = """
+import sys
+from oauth_codex import APIConnectionError, OAuthCodexClient
+with OAuthCodexClient(base_url=sys.argv[1], api_key="key", max_retries=0) as client:
+    try:
+        client.files.list()
+    except APIConnectionError as error:
+        print(error)
+"""
+#: The command serves, and the driver asks it.
+_SERVE = """
+import json, subprocess, sys
+from oauth_codex import OAuthCodexClient
+command = ["oauth-codex", "serve", "--port", "0", "--json", "--storage-dir", sys.argv[1]]
+with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    address = json.loads(server.stdout.readline())["base_url"]
+    with OAuthCodexClient(base_url=address, api_key="none") as client:
+        store = client.vector_stores.list().data[0]
+        print(client.vector_stores.search(store.id, query="apples").data[0].text)
+    server.terminate()
+"""
+
+
 def _commands(text: str) -> dict[str, str]:
     """The commands in a message: the one for built wheels, and the other one."""
     found = re.findall(r"`((?:python -m )?pip [^`]+)`", text)
@@ -124,6 +148,10 @@ def test_a_plain_install_names_the_command_that_adds_a_driver(environment: Any, 
     for backend, library in (("chroma", "chromadb"), ("faiss", "faiss")):
         environment.run(_refused(environment, backend, tmp_path)["wheels"])
         assert environment.python(_USE, backend, tmp_path / "storage", library) == "apples and pears\n"
+    environment.run(_refused(environment, "openai", tmp_path)["wheels"])
+    assert "http://127.0.0.1:9" in environment.python(_ASK, "http://127.0.0.1:9/v1")
+    environment.run(_commands(environment.run("oauth-codex serve --port 0", fails=True))["wheels"])
+    assert environment.python(_SERVE, tmp_path / "storage") == "apples and pears\n"
     listed = environment.run("oauth-codex drivers")
-    assert listed.count("  usable") == 4, listed
+    assert listed.count("  usable") == 5, listed
     environment.run("python -m pip check")
