@@ -12,6 +12,7 @@ from .catalog.expiry import Expiry
 from .engine import Engine
 from .files import LocalFiles
 from .ingest.engine import Ingest
+from .ingest.workers import Workers
 from .search.engine import Search
 from .vector_stores import LocalVectorStores
 
@@ -19,7 +20,8 @@ from .vector_stores import LocalVectorStores
 class LocalBackend:
     """A backend over a catalog; the vector index beside it is a cache. Thread-safe.
 
-    Opening takes up work that a dead process left. `scoped` views share everything, and only the backend itself closes it.
+    Opening takes up work that was left: at once, or in workers where `ingest` is `background`. `scoped` views share everything, and
+    only the backend itself closes it.
     """
 
     def __init__(
@@ -37,13 +39,6 @@ class LocalBackend:
                 f'The driver {name!r} needs an embedder, and none was given: give embedder=, for instance "hashing".',
                 key="embedder",
             )
-        if context.ingest != "inline":
-            raise ConfigurationError(
-                f"ingest={context.ingest!r} is not available in this version; files are processed before a call returns."
-                ' Use ingest="inline", or leave it out.',
-                key="ingest",
-                value=context.ingest,
-            )
         limit = index_provider.traits.max_dimension
         if limit is not None and embedder.dimension > limit:
             raise ConfigurationError(
@@ -52,14 +47,15 @@ class LocalBackend:
                 key="embedder",
                 value=embedder.name,
             )
+        expiry = Expiry(catalog)
         engine = Engine(
             catalog,
             context,
             capabilities,
             embedder,
-            Ingest(catalog, context, embedder),
+            Ingest(catalog, context, embedder, expiry),
             Search(catalog, index_provider, context, embedder, name),
-            Expiry(catalog),
+            expiry,
         )
         self._bind(engine, name, context.namespace, owner=True)
         try:
@@ -71,7 +67,10 @@ class LocalBackend:
                     before,
                     name,
                 )
-            engine.ingest.drain()
+            if engine.ingest.workers is None:
+                engine.ingest.drain()
+            else:
+                engine.ingest.workers.start()
         except BaseException:
             self.close()
             raise
@@ -109,6 +108,11 @@ class LocalBackend:
         """The file batches."""
         return self._batches
 
+    @property
+    def background(self) -> Workers | None:
+        """Those who process files; None where that is done before a call returns."""
+        return self._engine.ingest.workers
+
     def scoped(self, namespace: str) -> LocalBackend:
         """The same storage seen from another namespace."""
         view = LocalBackend.__new__(LocalBackend)
@@ -124,5 +128,6 @@ class LocalBackend:
         """Let go of everything; what was acknowledged stays. A second call, and a view's, does nothing."""
         if self._must_close:
             self._must_close = False
+            self._engine.ingest.close()
             self._engine.search.close()
             self._engine.catalog.close()
