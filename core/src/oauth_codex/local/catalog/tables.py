@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.types import UserDefinedType
 
 #: Version of this schema; a catalog with a higher one is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -93,7 +93,8 @@ files = Table(
     sqlite_autoincrement=True,
 )
 
-#: Vector stores, with their counters. `revision` counts the changes to what can be searched.
+#: Vector stores, with their counters. `revision` counts the changes to what can be searched; of what was removed up to the
+#: revision `forgotten`, no rows are left.
 stores = Table(
     "stores",
     metadata,
@@ -119,6 +120,7 @@ stores = Table(
     _count("failed"),
     _count("cancelled"),
     _count("usage_bytes"),
+    _count("forgotten"),
     UniqueConstraint("namespace", "public_id"),
     Index("stores_by_age", "namespace", "created_at", "id"),
     sqlite_autoincrement=True,
