@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..errors import ConfigurationError
 from ..spi.capabilities import Capabilities
 from ..spi.driver import DriverContext
 from ..spi.index import VectorIndexProvider
 from .batches import LocalBatches
+from .catalog import remnants
 from .catalog.catalog import Catalog
 from .catalog.expiry import Expiry
 from .engine import Engine
@@ -15,6 +18,9 @@ from .ingest.engine import Ingest
 from .ingest.workers import Workers
 from .search.engine import Search
 from .vector_stores import LocalVectorStores
+
+if TYPE_CHECKING:
+    from ..spi.maintenance import Maintenance
 
 
 class LocalBackend:
@@ -67,6 +73,7 @@ class LocalBackend:
                     before,
                     name,
                 )
+            remnants.sweep(catalog)
             if engine.ingest.workers is None:
                 engine.ingest.drain()
             else:
@@ -112,6 +119,15 @@ class LocalBackend:
     def background(self) -> Workers | None:
         """Those who process files; None where that is done before a call returns."""
         return self._engine.ingest.workers
+
+    @property
+    def maintenance(self) -> Maintenance | None:
+        """Looks after the storage; None for a view of one namespace."""
+        if not self._must_close:
+            return None
+        from .maintenance.service import LocalMaintenance
+
+        return LocalMaintenance(self._engine)
 
     def scoped(self, namespace: str) -> LocalBackend:
         """The same storage seen from another namespace."""
