@@ -73,10 +73,15 @@ def require(connection: Connection, namespace: str, public_id: str) -> Row[Any]:
     Raises:
         NotFoundError: There is none.
     """
-    row = connection.execute(_FIND, {"namespace": namespace, "public_id": public_id}).first()
+    row = find(connection, namespace, public_id)
     if row is None:
         raise no_vector_store(public_id)
     return row
+
+
+def find(connection: Connection, namespace: str, public_id: str) -> Row[Any] | None:
+    """The row of a store, expired or not; None if there is none."""
+    return connection.execute(_FIND, {"namespace": namespace, "public_id": public_id}).first()
 
 
 def require_active(connection: Connection, namespace: str, public_id: str, now: int) -> Row[Any]:
@@ -100,7 +105,7 @@ def require_embedder(store: Row[Any], embedder: Embedder) -> None:
     """
     pinned = (store.embedder_name, store.embedder_dimension, store.embedder_fingerprint)
     given = (embedder.name, embedder.dimension, embedder.fingerprint)
-    if pinned != given:
+    if not has_embedder(store, embedder):
         same = (
             f" as it was made then: of dimension {pinned[1]}, with the same model and options"
             if given[0] == pinned[0]
@@ -111,6 +116,12 @@ def require_embedder(store: Row[Any], embedder: Embedder) -> None:
             f" {pinned[2]}), but this client uses '{given[0]}' (dimension {given[1]}, fingerprint {given[2]})."
             f" Open the client with embedder={pinned[0]!r}{same}, or attach the files to a new store."
         )
+
+
+def has_embedder(store: Row[Any], embedder: Embedder) -> bool:
+    """Whether a store was made with this embedder."""
+    pinned = (store.embedder_name, store.embedder_dimension, store.embedder_fingerprint)
+    return pinned == (embedder.name, embedder.dimension, embedder.fingerprint)
 
 
 def is_expired(store: Row[Any], now: int) -> bool:

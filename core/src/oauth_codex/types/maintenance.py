@@ -1,0 +1,132 @@
+"""What `client.maintenance` reports."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ._base import Answer, Model
+
+
+class Finding(Model):
+    """Something that is not as it must be.
+
+    Attributes:
+        code: Kind of the finding, for instance `store_counters` or `lost_content`.
+        where: What it is about: an id, or a path below the storage directory.
+        message: What is wrong with it.
+        remedy: What mends it; after a repair, what was done.
+        lost: Whether something acknowledged is gone, so that only a snapshot brings it back.
+    """
+
+    code: str
+    where: str
+    message: str
+    remedy: str
+    lost: bool = False
+
+
+class VerifyReport(Answer):
+    """What `verify` looked at and what it found.
+
+    Attributes:
+        ok: Whether nothing was found.
+        deep: Whether contents were read, too.
+        checked: How many of each thing were looked at.
+        found: How many findings there are, by code.
+        findings: The findings, of each code at most the first 100.
+        seconds: How long it took.
+    """
+
+    object: Literal["maintenance.verify"] = "maintenance.verify"
+    ok: bool
+    deep: bool
+    checked: dict[str, int]
+    found: dict[str, int]
+    findings: list[Finding]
+    seconds: float
+
+
+class RepairReport(Answer):
+    """What `repair` mended, and what is lost.
+
+    Attributes:
+        ok: Whether nothing acknowledged is lost.
+        mended: What was mended, of each code at most the first 100.
+        lost: What cannot be mended, in the same way.
+        counts: How many findings were mended or lost, by code.
+        resumed: Files whose processing was taken up again.
+        seconds: How long it took.
+    """
+
+    object: Literal["maintenance.repair"] = "maintenance.repair"
+    ok: bool
+    mended: list[Finding]
+    lost: list[Finding]
+    counts: dict[str, int]
+    resumed: int
+    seconds: float
+
+
+class GcReport(Answer):
+    """What `gc` removed, or would remove.
+
+    Attributes:
+        dry_run: Whether nothing was removed.
+        removed: How many of each thing.
+        bytes_freed: Bytes of files on disk that are gone.
+        bytes_reusable: Bytes of the catalog that are free for new content; `compact` gives them back.
+        seconds: How long it took.
+    """
+
+    object: Literal["maintenance.gc"] = "maintenance.gc"
+    dry_run: bool
+    removed: dict[str, int]
+    bytes_freed: int
+    bytes_reusable: int
+    seconds: float
+
+
+class SnapshotReport(Answer):
+    """A snapshot that was made.
+
+    Attributes:
+        directory: Where it lies.
+        catalog_id: Id of the catalog that it is of.
+        schema_version: Version of the catalog's schema.
+        files: How many files it has, its manifest not counted.
+        bytes: Size of these files.
+        lost: Contents that the storage did not have any more, or not as they were, so that they are missing here too.
+        seconds: How long it took.
+    """
+
+    object: Literal["maintenance.snapshot"] = "maintenance.snapshot"
+    directory: str
+    catalog_id: str
+    schema_version: int
+    files: int
+    bytes: int
+    lost: list[str] = Field(default_factory=list)
+    seconds: float
+
+
+class RestoreReport(Answer):
+    """A storage that was made from a snapshot.
+
+    Attributes:
+        directory: The storage directory.
+        files: How many files were restored.
+        bytes: Size of these files.
+        replaced: Where the storage that was there before was moved to; None if there was none.
+        verify: What a look at the restored storage found.
+        seconds: How long it took.
+    """
+
+    object: Literal["maintenance.restore"] = "maintenance.restore"
+    directory: str
+    files: int
+    bytes: int
+    replaced: str | None = None
+    verify: VerifyReport
+    seconds: float
