@@ -31,6 +31,7 @@ NAMES = {
     "AsyncFileBatches": "FileBatches",
     "AsyncFiles": "Files",
     "AsyncIterator": "Iterator",
+    "AsyncMaintenance": "Maintenance",
     "AsyncOAuthCodexClient": "OAuthCodexClient",
     "AsyncOpening": "Opening",
     "AsyncPagePaginator": "SyncPage",

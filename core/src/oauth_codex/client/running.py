@@ -10,6 +10,7 @@ import importlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..types.pages import AsyncCursorPage, AsyncPage, AsyncPaginator, SyncCursorPage, SyncPage
@@ -43,6 +44,10 @@ class SyncRunner:
 
     #: In the async runner a call that cancellation cannot interrupt.
     shielded = run
+
+    def heard(self, listener: Callable[..., object] | None) -> Callable[..., object] | None:
+        """What `blocking` may call in place of a function of the caller."""
+        return listener
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -144,6 +149,12 @@ class AsyncRunner:
             limiter = anyio.CapacityLimiter(THREADS)
             self._limiter.set(limiter)
         return await anyio.to_thread.run_sync(function, *args, limiter=limiter, abandon_on_cancel=False)
+
+    def heard(self, listener: Callable[..., object] | None) -> Callable[..., object] | None:
+        """What `blocking` may call in place of a function of the caller, so that this one runs on the event loop."""
+        import anyio.from_thread
+
+        return None if listener is None else partial(anyio.from_thread.run_sync, listener)
 
     async def shielded(self, function: Callable[..., Steps[R]], *args: Any) -> R:
         """Take the steps even though the caller is being cancelled: for undoing what a failed call has done."""

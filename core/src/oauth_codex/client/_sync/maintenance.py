@@ -1,0 +1,129 @@
+# Generated from client/_async/maintenance.py by core/tools/unasync.py: do not edit.
+"""Looking after the storage."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..maintaining import folder, keeper, listener, switch
+
+if TYPE_CHECKING:
+    from ...types.maintenance import GcReport, RepairReport, RestoreReport, SnapshotReport, VerifyReport
+    from ...types.params import OnProgress
+    from ..base import Core
+    from ..running import SyncRunner
+
+
+class Maintenance:
+    """Looks after the whole storage, all of its namespaces. Others may use it meanwhile.
+
+    Every method takes `on_progress`, which is called as `on_progress(done, total, item)`; at last, `done` is `total`.
+    """
+
+    def __init__(self, core: Core, runner: SyncRunner) -> None:
+        self._core = core
+        self._runner = runner
+
+    def verify(self, *, deep: bool = True, on_progress: OnProgress | None = None) -> VerifyReport:
+        """Compare everything that is stored with everything else, and change nothing.
+
+        Args:
+            deep: Whether all contents are read; else sizes are compared, and counts.
+            on_progress: Told how far it has come.
+
+        Returns:
+            What was looked at, and what was found; `ok` if that is nothing.
+
+        Raises:
+            NotSupportedError: The driver does not keep the storage itself.
+        """
+        call = partial(keeper(self._core).verify, deep=switch(deep, "deep"))
+        return self._runner.blocking(partial(call, on_progress=self._runner.heard(listener(on_progress))))
+
+    def repair(self, *, on_progress: OnProgress | None = None) -> RepairReport:
+        """Mend what `verify` finds. Files that must be are processed anew; nothing that was acknowledged is given up silently.
+
+        Args:
+            on_progress: Told how far it has come.
+
+        Returns:
+            What was mended, and what is lost; `ok` if that is nothing.
+
+        Raises:
+            NotSupportedError: The driver does not keep the storage itself.
+            StorageError: The disk is full or refuses; a second call goes on.
+        """
+        call = keeper(self._core).repair
+        return self._runner.blocking(partial(call, on_progress=self._runner.heard(listener(on_progress))))
+
+    def gc(
+        self, *, dry_run: bool = False, compact: bool = False, on_progress: OnProgress | None = None
+    ) -> GcReport:
+        """Remove what has expired and what nothing refers to.
+
+        Args:
+            dry_run: Whether to tell only what would be removed.
+            compact: Whether the catalog gives space that it does not need back to the disk; others cannot write meanwhile.
+            on_progress: Told how far it has come.
+
+        Returns:
+            What was removed, and how many bytes are free now.
+
+        Raises:
+            NotSupportedError: The driver does not keep the storage itself.
+            StorageError: The disk refuses; what was removed stays removed.
+        """
+        call = partial(keeper(self._core).gc, dry_run=switch(dry_run, "dry_run"), compact=switch(compact, "compact"))
+        return self._runner.blocking(partial(call, on_progress=self._runner.heard(listener(on_progress))))
+
+    def snapshot(
+        self, directory: str | os.PathLike[str], *, on_progress: OnProgress | None = None
+    ) -> SnapshotReport:
+        """Copy the storage as it is at one moment, with a checksum of every file.
+
+        Args:
+            directory: Where the snapshot shall be; it must not exist, or be empty.
+            on_progress: Told how far it has come.
+
+        Returns:
+            What was copied.
+
+        Raises:
+            ConflictError: There is something in the directory.
+            NotSupportedError: The driver does not keep the storage itself.
+            StorageError: The disk is full or refuses, or the catalog is damaged; nothing of the snapshot is left.
+        """
+        call = partial(keeper(self._core).snapshot, folder(directory, "directory"))
+        return self._runner.blocking(partial(call, on_progress=self._runner.heard(listener(on_progress))))
+
+    def restore(
+        self,
+        snapshot: str | os.PathLike[str],
+        *,
+        storage_dir: str | os.PathLike[str],
+        replace: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> RestoreReport:
+        """Make another storage directory from a snapshot, after every checksum was compared.
+
+        Args:
+            snapshot: Directory of the snapshot.
+            storage_dir: Where the storage shall be; it must not exist, or be empty.
+            replace: Whether what is in `storage_dir` is moved aside instead; nobody may have it open.
+            on_progress: Told how far it has come.
+
+        Returns:
+            What was restored, and what a look at it found.
+
+        Raises:
+            ConflictError: There is something in `storage_dir`, or this client has it open.
+            SchemaVersionError: A newer version made the snapshot.
+            NotSupportedError: The driver does not keep the storage itself.
+            StorageError: The snapshot is damaged (the message names the file), or the disk is full or refuses;
+                nothing was changed.
+        """
+        call = partial(keeper(self._core).restore, folder(snapshot, "snapshot"), replace=switch(replace, "replace"))
+        call = partial(call, storage_dir=folder(storage_dir, "storage_dir"))
+        return self._runner.blocking(partial(call, on_progress=self._runner.heard(listener(on_progress))))

@@ -1,0 +1,64 @@
+"""What looks after the storage of a client, and the checks of what it is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import messages as say
+from ..errors import NotSupportedError
+
+if TYPE_CHECKING:
+    from ..spi.maintenance import Maintenance
+    from .base import Core
+
+
+def keeper(core: Core) -> Maintenance:
+    """What looks after the storage.
+
+    Raises:
+        NotSupportedError: The backend has no such thing.
+        ClientClosedError: The client is closed, or was made before a fork.
+    """
+    backend = core.opened.live()
+    found: Maintenance | None = getattr(backend, "maintenance", None)
+    if found is None:
+        raise NotSupportedError(
+            f"The backend '{backend.name}' cannot look after its storage: maintenance is for local drivers, and not for a view of"
+            " one namespace."
+        )
+    return found
+
+
+def folder(value: Any, name: str) -> Path:
+    """A path that was given.
+
+    Raises:
+        ParameterValidationError: It is none.
+    """
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise say.wrong_type(name, value, "the path of a directory")
+    return Path(os.fsdecode(value))
+
+
+def switch(value: Any, name: str) -> bool:
+    """A truth value that was given.
+
+    Raises:
+        ParameterValidationError: It is none.
+    """
+    if not isinstance(value, bool):
+        raise say.wrong_type(name, value, "a boolean")
+    return value
+
+
+def listener(value: Any) -> Any:
+    """A function that shall be told of progress, or None.
+
+    Raises:
+        ParameterValidationError: It is neither.
+    """
+    if value is not None and not callable(value):
+        raise say.wrong_type("on_progress", value, "a function of done, total and item")
+    return value
