@@ -27,12 +27,18 @@ if TYPE_CHECKING:
 MOST_SECONDS = 300.0
 MOST_MEMORY = 2 * 1024**3
 MODULE = "oauth_codex.local.ingest.process"
+#: Seconds that a process may take to become ready.
+_START_SECONDS = 60.0
 #: Bytes of what a process complained of that are shown.
 _COMPLAINT = 300
 
 
 class Failed(Exception):
     """A file could not be prepared this time; the message says why."""
+
+
+class CannotStart(Exception):
+    """There is no process, for a reason that no file is to blame for."""
 
 
 class Stopped(Exception):
@@ -81,7 +87,7 @@ class Child:
 
         Raises:
             Stopped: `stop` was called.
-            OSError: No process can be started.
+            CannotStart: No process can be started.
         """
         done = 0
         while done < len(rows):
@@ -93,6 +99,15 @@ class Child:
             except _Gone:
                 done += 1
                 yield self._why(process)
+
+    def _begin(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until a new process is ready."""
+        assert process.stdout is not None
+        self._deadline = time.monotonic() + _START_SECONDS
+        frame = read_frame(process.stdout)  # type: ignore[arg-type]
+        self._deadline = None
+        if frame is None:
+            raise CannotStart(f"No process that reads files can be started: {self._why(process)}")
 
     def _ask(
         self, process: subprocess.Popen[bytes], rows: Sequence[Row[Any]], contents: Sequence[bytes]
@@ -113,6 +128,9 @@ class Child:
                 self._deadline = time.monotonic() + self._seconds
                 if "failed" in frame[0]:
                     yield Failed(f"The file could not be processed: {frame[0]['failed']}.")
+                    if frame[0].get("last"):
+                        process.wait()
+                        return
                 else:
                     yield unpacked(frame, content)
         finally:
@@ -159,22 +177,24 @@ class Child:
         with self._lock:
             if self._stopped.is_set():
                 raise Stopped
-            if self._process is None or self._process.poll() is not None:
-                if self._process is not None:
-                    self._let_go()
-                self._late = False
-                self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _let_go
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", self._module, self._options],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=self._stderr,
-                    env=_environment(),
-                )
-                watching = threading.Thread(target=self._watch, args=(self._process,), daemon=True)
-                watching.name = "oauth-codex-time-limit"
-                watching.start()
-            return self._process
+            process = self._process
+            if process is not None and process.poll() is None:
+                return process
+            if process is not None:
+                self._let_go()
+            self._late = False
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _let_go
+            command = [sys.executable, "-P", "-m", self._module, self._options]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._stderr}
+            try:
+                process = self._process = subprocess.Popen(command, **pipes, env=_environment())
+            except OSError as error:
+                self._stderr.close()
+                raise CannotStart(f"No process that reads files can be started: {error}") from error
+        watching = threading.Thread(target=self._watch, args=(process,), name="oauth-codex-time-limit", daemon=True)
+        watching.start()
+        self._begin(process)
+        return process
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """Kill the process when a file takes too long."""

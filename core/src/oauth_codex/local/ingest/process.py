@@ -1,7 +1,7 @@
 """A process that prepares files for its parent: `python -m oauth_codex.local.ingest.process OPTIONS`.
 
-It reads a frame that holds some files, answers with one frame a file, in their order, and ends when its input does. Whatever a file
-does to it, the parent sees which one it was: the first that was not answered.
+It says that it is ready, reads a frame that holds some files, answers with one frame a file, in their order, and ends when its input
+does. Whatever a file does to it, the parent sees which one it was: the first that was not answered.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ def main(options: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
     from .prepare import Preparer
 
     preparer = Preparer(_embedder(options["embedder"]), {}, None)
+    preparer.prepare(
+        b"loads what is loaded once", "", StaticChunking(max_chunk_size_tokens=100, chunk_overlap_tokens=0)
+    )
+    write_frame(target, {})
     while (frame := read_frame(source)) is not None:
         head, contents = frame
         for (filename, size, overlap), content in zip(head["files"], contents, strict=True):
@@ -35,8 +39,8 @@ def main(options: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
             try:
                 answer = packed(preparer.prepare(content, filename, chunking))
             except MemoryError:
-                write_frame(target, {"failed": "it needs more memory than a file may take"})
-                return  # whatever was half done; the parent starts another one
+                write_frame(target, {"failed": "it needs more memory than a file may take", "last": True})
+                return  # with whatever is half done; the parent starts another one
             except Exception as error:
                 answer = {"failed": f"{type(error).__name__}: {error}"}, []
             write_frame(target, *answer)
@@ -65,8 +69,13 @@ def _embedder(recipe: list[Any] | None) -> Any:
     return embedder
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Be the process that the command line describes."""
     # What libraries print goes where errors go: the answers are the only thing on the pipe.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     main(json.loads(sys.argv[1]), sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    run()
