@@ -46,11 +46,11 @@ class Collection:
         self._compact = compact
         self._removed: Counter[str] = Counter()
         self._steps = {
+            "tombstones": self._tombstones,
             "expired_files": self._expired_files,
             "files_of_expired_stores": self._expired_stores,
             "contents": self._contents,
             "generations": self._generations,
-            "tombstones": self._tombstones,
             "caches": self._caches,
             "stray_files": self._strays,
         }
@@ -63,15 +63,17 @@ class Collection:
             StorageError: The disk refuses; what was removed before stays removed.
         """
         begun = time.monotonic()
-        before = self._on_disk()
+        before = self._files()
         freed = 0
         for name, step in self._steps.items():
             freed += step()
             self._progress.step(name)
-        if self._compact and not self._dry:
-            self._catalog.compact()
         if not self._dry:
-            freed = max(0, before - self._on_disk())
+            freed = max(0, before - self._files())
+        if self._compact and not self._dry:
+            before = self._database()
+            self._catalog.compact()
+            freed += max(0, before - self._database())
         self._progress.end("catalog")
         return GcReport(
             dry_run=self._dry,
@@ -184,12 +186,13 @@ class Collection:
 
     # -- space ---------------------------------------------------------------------------------------------------------
 
-    def _on_disk(self) -> int:
+    def _files(self) -> int:
         directory = self._catalog.directory
-        if directory is None:
-            return 0
-        files = [path for path in directory.glob("catalog.sqlite3*") if not path.name.endswith("-wal")]
-        return sum(path.stat().st_size for path in files) + _size(directory / "blobs") + _size(directory / "cache")
+        return 0 if directory is None else _size(directory / "blobs") + _size(directory / "cache")
+
+    def _database(self) -> int:
+        directory = self._catalog.directory
+        return 0 if directory is None else sum(path.stat().st_size for path in directory.glob("catalog.sqlite3*"))
 
     def _reusable(self) -> int:
         def pragma(connection: Any, name: str) -> int:

@@ -69,7 +69,8 @@ _CONDITIONS = (
     ),
 )
 _ROWS = """
-    SELECT a.id, s.public_id AS store, f.public_id AS file
+    SELECT a.id, s.public_id AS store, f.public_id AS file,
+        EXISTS (SELECT 1 FROM blobs AS b WHERE b.id = f.blob_id AND b.namespace = f.namespace) AS kept
     FROM attachments AS a
     JOIN stores AS s ON s.id = a.store_id JOIN files AS f ON f.id = a.file_id
     LEFT JOIN generations AS g ON g.attachment_id = a.id AND g.removed IS NULL AND g.namespace = a.namespace
@@ -85,7 +86,10 @@ def memberships(catalog: Catalog) -> Iterator[Broken]:
         with catalog.read() as connection:
             rows = connection.exec_driver_sql(_ROWS.format(condition=condition)).all()
         for row in rows:
-            yield Broken(_finding(code, row.store, row.file, message), row.id)
+            finding = _finding(code, row.store, row.file, message)
+            if not row.kept:
+                finding.remedy, finding.lost = "It fails, because the content of the file is lost.", True
+            yield Broken(finding, row.id)
 
 
 def vectors(catalog: Catalog) -> Iterator[Broken | int]:
