@@ -133,9 +133,9 @@ def _report(seen: _Seen, begun: float, as_json: bool) -> None:
         return
     say(f"Done: {seen}.")
     if seen.others:
-        say(
-            f"{counted(seen.others, 'file')} wait for a worker with the embedder of their store; choose it with --option embedder=NAME."
-        )
+        waits, theirs = ("waits", "its store") if seen.others == 1 else ("wait", "their stores")
+        files = counted(seen.others, "file")
+        say(f"{files} {waits} for a worker with the embedder of {theirs}; choose it with --option embedder=NAME.")
 
 
 COMMANDS = {"worker": worker}

@@ -305,6 +305,8 @@ class Core:
         while True:
             page: Any = yield from self.call(BATCHES_LIST_FILES, fields, quiet)
             for file in page.data:
+                if file.status != "failed":  # a service may ignore the filter
+                    continue
                 entry: dict[str, object] = {"file_id": file.id, "attributes": file.attributes or None}
                 strategy = file.chunking_strategy
                 if strategy is not None and strategy.type == "static":

@@ -77,7 +77,7 @@ class LocalBackend:
             if engine.ingest.workers is None:
                 engine.ingest.drain()
             else:
-                engine.ingest.workers.start()
+                engine.ingest.workers.begin()
         except BaseException:
             self.close()
             raise

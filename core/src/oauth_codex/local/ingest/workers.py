@@ -67,7 +67,11 @@ class Workers:
         """Files that wait or are worked on anywhere: those that can be done here, and those of stores with another embedder."""
         return self._crew.queue.left()
 
-    def start(self, threads: int = THREADS) -> None:
+    def begin(self) -> None:
+        """Work with the usual number of threads."""
+        self.start(THREADS)
+
+    def start(self, threads: int) -> None:
         """Work with so many threads from now on."""
         self._crew.start(threads)
 
