@@ -144,6 +144,15 @@ def _rewritten(snapshot: Path, **changes: Any) -> None:
     path.write_text(json.dumps(manifests._sealed({**found, **changes})))
 
 
+def test_a_manifest_that_somebody_changed_is_refused(snapshot: Path, tmp_path: Path) -> None:
+    path = snapshot / manifests.NAME
+    found = json.loads(path.read_text())
+    for changes in ({"created_at": 1}, {"files": {}}, {"checksum": "0"}):
+        path.write_text(json.dumps({**found, **changes}))
+        with pytest.raises(StorageError, match="as it was written"):
+            restoring.restore(snapshot, tmp_path / "restored")
+
+
 @pytest.mark.parametrize("changes", [{"format": 2}, {"schema_version": 99}])
 def test_a_newer_snapshot_is_refused(snapshot: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     _rewritten(snapshot, **changes)

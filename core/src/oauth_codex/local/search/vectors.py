@@ -106,13 +106,11 @@ class StoreVectors:
         for index in self._indexes:
             if index.watermark > revision:
                 raise Ahead(index.watermark)
-            if 0 < index.watermark < forgotten:
-                self._compared = False
+            late = 0 < index.watermark < forgotten
             self._replay(connection, index, revision)
-        if not self._compared:
-            for index in self._indexes:
-                self._compare(connection, index, snapshot)
-            self._compared = True
+            if late or not self._compared:
+                self._compare(connection, index, snapshot, expected=late)
+        self._compared = True
         self.revision = revision
 
     def audit(self, connection: Connection, revision: int, forgotten: int) -> list[str]:
@@ -245,8 +243,9 @@ class StoreVectors:
                     extra={"progress": (done, total)},
                 )
 
-    def _compare(self, connection: Connection, index: VectorIndex, snapshot: Snapshot) -> None:
-        """Mend an index that has more or fewer vectors than the catalog, once after it was opened."""
+    def _compare(self, connection: Connection, index: VectorIndex, snapshot: Snapshot, *, expected: bool) -> None:
+        """Mend an index that has more or fewer vectors than the catalog: once after it was opened, where that is told, and when it
+        could not learn what was removed."""
         if index.count() == snapshot.living:
             return
         living = snapshot.living_keys()
@@ -263,7 +262,7 @@ class StoreVectors:
                 absent = np.isin(keys, missing, assume_unique=True)
                 if absent.any():
                     index.upsert(keys[absent], _vectors(rows, len(keys))[absent])
-        if len(stray) or len(missing):
+        if (len(stray) or len(missing)) and not expected:
             self._logger.warning(
                 "%s did not fit the catalog, and was mended from it: %d vectors were missing, %d too many.",
                 self._name,
