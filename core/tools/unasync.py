@@ -39,6 +39,7 @@ NAMES = {
     "AsyncRunner": "SyncRunner",
     "AsyncStreamedResponse": "StreamedResponse",
     "AsyncStreaming": "Streaming",
+    "AsyncSync": "Sync",
     "AsyncVectorStoreFiles": "VectorStoreFiles",
     "AsyncVectorStores": "VectorStores",
     "__aenter__": "__enter__",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import sysconfig
 import time
@@ -15,17 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..client.contents import PATH, SHA256, fitting, read
+from ..client.finding import OPTIONAL, Found, Survey, reason, survey
 from .common import Common, Failure, find_store, with_common
-from .finding import OPTIONAL, Found, Survey, reason, survey
-from .loading import Entry, count_chunks, groups, load, open_regular
+from .loading import Entry, count_chunks, groups, load
 from .output import counted, print_failures, print_json, progress, say, size, visible
 
 if TYPE_CHECKING:
     from .. import OAuthCodexClient
 
-#: Larger files are not held in memory, but read twice: once for their checksum, once for the upload.
-_IN_MEMORY = 8_000_000
-_ATTRIBUTE = 512
 #: Looks like an id, so it is surely not meant as the name of a new store.
 _ID = re.compile(r"vs_[0-9a-fA-F]{16,}")
 
@@ -177,7 +173,7 @@ def _known(client: OAuthCodexClient, store_id: str) -> dict[str, _Known]:
     known: dict[str, _Known] = {}
     for file in client.vector_stores.files.list(store_id, limit=100):  # newest first
         attributes = file.attributes or {}
-        path, checksum = attributes.get("path"), attributes.get("sha256")
+        path, checksum = attributes.get(PATH), attributes.get(SHA256)
         if not (isinstance(path, str) and isinstance(checksum, str)):
             continue
         if path in known:  # left over when a run was interrupted between adding the new and removing the old
@@ -198,7 +194,7 @@ def _changed(
     """The files that the store does not have as they are, read and with their checksums."""
     for file in files:
         try:
-            content, checksum = _read(file)
+            content, checksum = read(file.path)
         except OSError as error:
             report.failed.append((file.name, reason(error)))
             advance(1)
@@ -211,26 +207,7 @@ def _changed(
             report.unchanged += 1
             advance(1)
         else:
-            yield Entry(name, content, file.size, {"path": path, "sha256": checksum})
-
-
-def _read(file: Found) -> tuple[bytes | Path, str]:
-    with open_regular(file.path) as stream:
-        if os.fstat(stream.fileno()).st_size > _IN_MEMORY:
-            checksum = hashlib.sha256()
-            while piece := stream.read(1 << 20):
-                checksum.update(piece)
-            return file.path, checksum.hexdigest()
-        content = stream.read()
-    return content, hashlib.sha256(content).hexdigest()
-
-
-def fitting(path: str) -> str:
-    """A path as an attribute can hold it: a long one ends with its checksum, so that it stays unique."""
-    if len(path) <= _ATTRIBUTE:
-        return path
-    mark = hashlib.sha256(path.encode()).hexdigest()[:16]
-    return f"{path[: _ATTRIBUTE - 17]}~{mark}"
+            yield Entry(name, content, file.size, {PATH: path, SHA256: checksum})
 
 
 def _load(
@@ -240,7 +217,7 @@ def _load(
     loaded = load(client, store_id, group)
     report.failed += loaded.failed
     report.bytes += loaded.bytes
-    paths = {entry.name: entry.attributes["path"] for entry in group}
+    paths = {entry.name: entry.attributes[PATH] for entry in group}
     for name in loaded.ids:
         old = known.get(paths[name])
         if old is None:

@@ -43,10 +43,10 @@ def verify(
     Others may use the storage meanwhile. The exit status is 1 if anything is
     not as it must be; 'oauth-codex repair' mends it.
     """
-    with common.client() as client, _shown(common, "Verifying") as on_progress:
+    with common.client() as client, shown(common, "Verifying") as on_progress:
         report = client.maintenance.verify(deep=not quick, on_progress=on_progress)
     if common.json:
-        print_json(_plain(report))
+        print_json(plain(report))
     else:
         _print_verified(report)
     if not report.ok:
@@ -61,10 +61,10 @@ def repair(common: Common) -> None:
     catalog, and files with damaged text or vectors processed anew. Content that
     is lost cannot be mended: its files are listed, and the exit status is 1.
     """
-    with common.client() as client, _shown(common, "Repairing") as on_progress:
+    with common.client() as client, shown(common, "Repairing") as on_progress:
         report = client.maintenance.repair(on_progress=on_progress)
     if common.json:
-        print_json(_plain(report))
+        print_json(plain(report))
     else:
         if not (report.mended or report.lost):
             say("There is nothing to mend.")
@@ -86,10 +86,10 @@ def gc(
     ] = False,
 ) -> None:
     """Remove what has expired and what nothing refers to."""
-    with common.client() as client, _shown(common, "Collecting") as on_progress:
+    with common.client() as client, shown(common, "Collecting") as on_progress:
         report = client.maintenance.gc(dry_run=dry_run, compact=compact, on_progress=on_progress)
     if common.json:
-        print_json(_plain(report))
+        print_json(plain(report))
         return
     verb = "Would remove" if dry_run else "Removed"
     for name, number in report.removed.items():
@@ -114,10 +114,10 @@ def snapshot(
     Others may use the storage meanwhile. The exit status is 1 if contents that
     the storage should have were lost before, and are missing in the copy too.
     """
-    with common.client() as client, _shown(common, "Copying") as on_progress:
+    with common.client() as client, shown(common, "Copying") as on_progress:
         report = client.maintenance.snapshot(directory, on_progress=on_progress)
     if common.json:
-        print_json(_plain(report))
+        print_json(plain(report))
     else:
         say(f"Copied {counted(report.files, 'file')}, {size(report.bytes)}, to {visible(report.directory)}.")
         for name in report.lost:
@@ -143,10 +143,10 @@ def restore(
     from ..local.maintenance.restoring import restore as restored
 
     directory = _storage_directory(common)
-    with _shown(common, "Restoring") as on_progress:
+    with shown(common, "Restoring") as on_progress:
         report = restored(snapshot, directory, replace=replace, on_progress=on_progress)
     if common.json:
-        print_json(_plain(report))
+        print_json(plain(report))
     else:
         _print_restored(report)
     if not report.verify.ok:
@@ -164,7 +164,7 @@ def _storage_directory(common: Common) -> Path:
 
 
 @contextmanager
-def _shown(common: Common, label: str) -> Iterator[OnProgress | None]:
+def shown(common: Common, label: str) -> Iterator[OnProgress | None]:
     """A bar on a terminal; nothing elsewhere."""
     console = stderr()
     if common.json or not console.is_terminal:
@@ -179,7 +179,7 @@ def _shown(common: Common, label: str) -> Iterator[OnProgress | None]:
         yield on_progress
 
 
-def _plain(report: Any) -> dict[str, Any]:
+def plain(report: Any) -> dict[str, Any]:
     found: dict[str, Any] = report.to_dict(mode="json", exclude_unset=False)
     return found
 

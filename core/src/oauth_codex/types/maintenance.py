@@ -130,3 +130,34 @@ class RestoreReport(Answer):
     replaced: str | None = None
     verify: VerifyReport
     seconds: float
+
+
+class SyncReport(Answer):
+    """What `sync` did, or would do. Names are paths below the folder, with slashes, behind the prefix.
+
+    Attributes:
+        vector_store_id: The store.
+        directory: The folder.
+        dry_run: Whether nothing was done.
+        added: Files that the store did not have.
+        changed: Files that were replaced.
+        removed: Files that were deleted, because the folder has them no more.
+        unchanged: Files that the store has as they are.
+        failed: Files and folders that could not be read or processed, and why; what the store had of them is still there.
+        skipped: How many entries were left out, by reason; a folder counts as one.
+        links: Symbolic links, which are never followed.
+        seconds: How long it took.
+    """
+
+    object: Literal["maintenance.sync"] = "maintenance.sync"
+    vector_store_id: str
+    directory: str
+    dry_run: bool
+    added: list[str] = Field(default_factory=list)
+    changed: list[str] = Field(default_factory=list)
+    removed: list[str] = Field(default_factory=list)
+    unchanged: list[str] = Field(default_factory=list)
+    failed: dict[str, str] = Field(default_factory=dict)
+    skipped: dict[str, int] = Field(default_factory=dict)
+    links: list[str] = Field(default_factory=list)
+    seconds: float = 0.0

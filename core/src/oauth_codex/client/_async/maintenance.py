@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..maintaining import folder, keeper, listener, switch
+from ..resolver import checked_id
 
 if TYPE_CHECKING:
-    from ...types.maintenance import GcReport, RepairReport, RestoreReport, SnapshotReport, VerifyReport
-    from ...types.params import OnProgress
+    from ...types.maintenance import GcReport, RepairReport, RestoreReport, SnapshotReport, SyncReport, VerifyReport
+    from ...types.params import ChunkingStrategyParam, OnProgress
+    from ...types.vector_stores import AttributeValue
     from ..base import Core
     from ..running import AsyncRunner
 
@@ -126,3 +129,50 @@ class AsyncMaintenance:
         call = partial(keeper(self._core).restore, folder(snapshot, "snapshot"), replace=switch(replace, "replace"))
         call = partial(call, storage_dir=folder(storage_dir, "storage_dir"))
         return await self._runner.blocking(partial(call, on_progress=self._runner.heard(listener(on_progress))))
+
+    async def sync(
+        self,
+        vector_store_id: str,
+        directory: str | os.PathLike[str],
+        *,
+        exclude: Iterable[str] = (),
+        use_gitignore: bool = True,
+        prefix: str = "",
+        delete: bool = True,
+        dry_run: bool = False,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        chunking_strategy: ChunkingStrategyParam | Mapping[str, Any] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> SyncReport:
+        """Make a store hold what a folder holds. Files that something else put into the store stay as they are.
+
+        Hidden and generated files and symbolic links are left out. Every file is read and compared by its SHA-256.
+
+        Args:
+            vector_store_id: Id of the store.
+            directory: The folder.
+            exclude: Patterns of what is left out, as in a `.gitignore` at the root of the folder; they win over those files.
+            use_gitignore: Whether `.gitignore` files in the folder count.
+            prefix: Put this in front of every name; each prefix is a mirror of its own, so that a store can mirror several folders.
+            delete: Whether files are deleted that are gone from the folder.
+            dry_run: Whether to tell only what would be done.
+            attributes: Attributes of every file, beside `path`, `sha256` and `sync`; by default those that it has.
+            chunking_strategy: How to split the files; by default as they were, else as the store was told.
+            on_progress: Told how far it has come, with the name of a file.
+
+        Returns:
+            What was added, changed, removed and left, and what failed and why.
+
+        Raises:
+            NotFoundError: There is no such store.
+            BadRequestError: It has expired.
+            ParameterValidationError: An argument is wrong, or the folder is none.
+        """
+        from ..syncing import Mirror, Settings
+        from .syncing import AsyncSync
+
+        checked_id("vector_store_id", vector_store_id)
+        settings = Settings.checked(exclude, prefix, attributes, chunking_strategy)
+        mirror = Mirror(folder(directory, "directory"), settings, use_gitignore=switch(use_gitignore, "use_gitignore"))
+        run = AsyncSync(self._core, self._runner, vector_store_id, mirror, listener(on_progress))
+        return await run.run(delete=switch(delete, "delete"), dry_run=switch(dry_run, "dry_run"))
