@@ -59,11 +59,13 @@ class Common:
             self.backend or backend, profile=self.profile, storage_dir=self.storage_dir or storage_dir, **options
         )
 
-    def selection(self) -> Selection:
-        """What `client` opens, with the origin of every value."""
+    def selection(self, *, embedder: str | None = None) -> Selection:
+        """What `client` opens, with the origin of every value; with another embedder, if one is given."""
         from .. import config
 
         named: dict[str, Any] = {key: value for key, value in self.options.items() if key in _SETTINGS}
+        if embedder is not None:
+            named["embedder"] = embedder
         others = {key: value for key, value in self.options.items() if key not in _SETTINGS}
         return config.resolve(
             backend=self.backend,

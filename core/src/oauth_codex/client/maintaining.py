@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import messages as say
-from ..errors import NotSupportedError
+from ..errors import ConfigurationError, NotSupportedError
 
 if TYPE_CHECKING:
+    from ..spi.embedder import Embedder
     from ..spi.maintenance import Maintenance
     from .base import Core
 
@@ -29,6 +30,28 @@ def keeper(core: Core) -> Maintenance:
             " one namespace."
         )
     return found
+
+
+def embedder(value: Any) -> Embedder:
+    """An embedder that was given, or the one of that name, with its own defaults.
+
+    Raises:
+        DriverError: It is not installed or broken.
+        ConfigurationError: It is no embedder.
+    """
+    from .. import registry
+    from ..spi.embedder import Embedder
+
+    if isinstance(value, str):
+        return registry.open_embedder(value, {}, origin="argument")
+    if not isinstance(value, Embedder):
+        raise ConfigurationError(
+            "embedder takes the name of an embedder or an object with name, dimension, fingerprint, semantic, max_batch and"
+            f" embed(), not {type(value).__name__}.",
+            key="embedder",
+            origin="argument",
+        )
+    return value
 
 
 def folder(value: Any, name: str) -> Path:

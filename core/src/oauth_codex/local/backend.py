@@ -127,7 +127,7 @@ class LocalBackend:
             return None
         from .maintenance.service import LocalMaintenance
 
-        return LocalMaintenance(self._engine)
+        return LocalMaintenance(self._engine, self._name)
 
     def scoped(self, namespace: str) -> LocalBackend:
         """The same storage seen from another namespace."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ..types.maintenance import (
         GcReport,
+        ReembedReport,
         RepairReport,
         RestoreReport,
         SnapshotReport,
         VerifyReport,
     )
     from ..types.params import OnProgress
+    from .embedder import Embedder
 
 
 class Maintenance(Protocol):
@@ -42,4 +44,8 @@ class Maintenance(Protocol):
         self, snapshot: Path, *, storage_dir: Path, replace: bool, on_progress: OnProgress | None
     ) -> RestoreReport:
         """Make another storage directory from a snapshot."""
+        ...
+
+    def reembed(self, vector_store_id: str, embedder: Embedder, *, on_progress: OnProgress | None) -> ReembedReport:
+        """Make new vectors for a store of the backend's own namespace; the old ones answer until all are there."""
         ...

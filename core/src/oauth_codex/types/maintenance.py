@@ -161,3 +161,36 @@ class SyncReport(Answer):
     skipped: dict[str, int] = Field(default_factory=dict)
     links: list[str] = Field(default_factory=list)
     seconds: float = 0.0
+
+
+class EmbedderIdentity(Model):
+    """What a store is pinned to: name, dimension of the vectors and fingerprint."""
+
+    name: str
+    dimension: int
+    fingerprint: str
+
+
+class ReembedReport(Answer):
+    """New vectors that a store got.
+
+    Attributes:
+        vector_store_id: The store.
+        before: What it was pinned to.
+        after: What it is pinned to now; a client must be opened with it to search the store or to attach files.
+        files: Files that can be searched.
+        chunks: Their chunks.
+        embedded: Of how many files this run made the vectors; those of the others were made by one that was interrupted.
+        searchable_here: Whether the client that did it can search the store.
+        seconds: How long it took.
+    """
+
+    object: Literal["maintenance.reembed"] = "maintenance.reembed"
+    vector_store_id: str
+    before: EmbedderIdentity
+    after: EmbedderIdentity
+    files: int
+    chunks: int
+    embedded: int
+    searchable_here: bool
+    seconds: float

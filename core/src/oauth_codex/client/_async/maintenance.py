@@ -7,11 +7,21 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..maintaining import embedder as opened
 from ..maintaining import folder, keeper, listener, switch
 from ..resolver import checked_id
 
 if TYPE_CHECKING:
-    from ...types.maintenance import GcReport, RepairReport, RestoreReport, SnapshotReport, SyncReport, VerifyReport
+    from ...spi.embedder import Embedder
+    from ...types.maintenance import (
+        GcReport,
+        ReembedReport,
+        RepairReport,
+        RestoreReport,
+        SnapshotReport,
+        SyncReport,
+        VerifyReport,
+    )
     from ...types.params import ChunkingStrategyParam, OnProgress
     from ...types.vector_stores import AttributeValue
     from ..base import Core
@@ -176,3 +186,32 @@ class AsyncMaintenance:
         mirror = Mirror(folder(directory, "directory"), settings, use_gitignore=switch(use_gitignore, "use_gitignore"))
         run = AsyncSync(self._core, self._runner, vector_store_id, mirror, listener(on_progress))
         return await run.run(delete=switch(delete, "delete"), dry_run=switch(dry_run, "dry_run"))
+
+    async def reembed(
+        self, vector_store_id: str, embedder: str | Embedder, *, on_progress: OnProgress | None = None
+    ) -> ReembedReport:
+        """Make new vectors for a store with another embedder, from the texts that it has. The old ones answer until all are there.
+
+        Afterwards the store is searched, and files are attached to it, by clients that are opened with the new embedder. A run
+        that was interrupted is continued by the next.
+
+        Args:
+            vector_store_id: Id of the store.
+            embedder: Name of an embedder, or an `Embedder`.
+            on_progress: Told how far it has come.
+
+        Returns:
+            What the store was and is pinned to, and how much was embedded.
+
+        Raises:
+            NotFoundError: There is no such store.
+            BadRequestError: It has expired.
+            NotSupportedError: The driver does not keep the storage itself, or it ends with the client.
+            DriverError: There is no such embedder.
+            StorageError: The embedder failed, or the disk is full or refuses; the store answers as before.
+        """
+        checked_id("vector_store_id", vector_store_id)
+        call = partial(keeper(self._core).reembed, vector_store_id)
+        chosen = await self._runner.blocking(opened, embedder)
+        heard = self._runner.heard(listener(on_progress))
+        return await self._runner.blocking(partial(call, chosen, on_progress=heard))

@@ -21,7 +21,18 @@ from ...types.vector_stores import ExpiresAfter, FileCounts, StaticChunking, Vec
 from . import blobs, tombstones
 from .catalog import as_json, each
 from .paging import Page, Paged
-from .tables import attachments, attributes, batch_files, batches, chunks, files, generations, jobs, segments
+from .tables import (
+    attachments,
+    attributes,
+    batch_files,
+    batches,
+    chunks,
+    files,
+    generations,
+    jobs,
+    reembedded,
+    segments,
+)
 from .tables import stores as table
 
 DAY = 86400
@@ -114,7 +125,8 @@ def require_embedder(store: Row[Any], embedder: Embedder) -> None:
         raise EmbedderMismatchError(
             f"Vector store '{store.public_id}' was made with the embedder '{pinned[0]}' (dimension {pinned[1]}, fingerprint"
             f" {pinned[2]}), but this client uses '{given[0]}' (dimension {given[1]}, fingerprint {given[2]})."
-            f" Open the client with embedder={pinned[0]!r}{same}, or attach the files to a new store."
+            f" Open the client with embedder={pinned[0]!r}{same}, or make new vectors for the store:"
+            f" client.maintenance.reembed({store.public_id!r}, embedder)."
         )
 
 
@@ -347,8 +359,9 @@ _DELETE_JOBS = delete_from(jobs).where(
         select(attachments.c.id).where(*_here(attachments.c), attachments.c.status == "in_progress")
     )
 )
+_PARTS = (batches, attributes, generations, reembedded, segments, attachments)
 _DELETE_PARTS = (
     _DELETE_JOBS,  # first: it looks at the attachments
-    *(delete_from(part).where(*_here(part.c)) for part in (batches, attributes, generations, segments, attachments)),
+    *(delete_from(part).where(*_here(part.c)) for part in _PARTS),
 )
 _DELETE = delete_from(table).where(_MINE)

@@ -192,6 +192,18 @@ generations = Table(
     sqlite_autoincrement=True,
 )
 
+#: Vectors of another embedder, by the generation whose own they will replace, all of a store at once.
+reembedded = Table(
+    "reembedded",
+    metadata,
+    Column("generation_id", Integer, primary_key=True, autoincrement=False),
+    _namespace(),
+    Column("store_id", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("vectors", LargeBinary, nullable=False),
+    Index("reembedded_by_store", "namespace", "store_id"),
+)
+
 #: Chunks: spans of the parsed text. Byte and character offsets count from 0, end exclusive; lines from 1, end inclusive.
 chunks = Table(
     "chunks",

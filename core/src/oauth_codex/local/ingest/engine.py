@@ -294,7 +294,10 @@ class Ingest:
         self, connection: Connection, store: Row[Any], file: Row[Any], existing: Row[Any] | None, now: int
     ) -> bool:
         """Whether store, file and attachment are still as they were when preparing began; the write lock is held now."""
-        found = connection.execute(_AS_THEY_ARE, {"store": store.id, "file": file.id, "now": now}).first()
+        found = connection.execute(
+            _AS_THEY_ARE,
+            {"store": store.id, "file": file.id, "now": now, "embedder": store.embedder_fingerprint},
+        ).first()
         expected = (None, None, None) if existing is None else (existing.id, existing.status, existing.generation)
         return found is not None and tuple(found) == expected
 
@@ -347,6 +350,6 @@ _AS_THEY_ARE = text(
     FROM stores AS s
     JOIN files AS f ON f.id = :file AND f.namespace = s.namespace AND (f.expires_at IS NULL OR f.expires_at > :now)
     LEFT JOIN attachments AS a ON a.namespace = s.namespace AND a.store_id = s.id AND a.file_id = f.id
-    WHERE s.id = :store AND (s.expires_at IS NULL OR s.expires_at > :now)
+    WHERE s.id = :store AND s.embedder_fingerprint = :embedder AND (s.expires_at IS NULL OR s.expires_at > :now)
     """
 )

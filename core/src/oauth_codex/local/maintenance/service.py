@@ -14,8 +14,10 @@ from .snapshots import snapshot
 from .verifying import verify
 
 if TYPE_CHECKING:
+    from ...spi.embedder import Embedder
     from ...types.maintenance import (
         GcReport,
+        ReembedReport,
         RepairReport,
         RestoreReport,
         SnapshotReport,
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 class LocalMaintenance:
     """See `spi.maintenance.Maintenance`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
+        self._name = name
 
     def verify(self, *, deep: bool, on_progress: OnProgress | None) -> VerifyReport:
         """Compare everything with everything else."""
@@ -50,6 +53,12 @@ class LocalMaintenance:
     def snapshot(self, directory: Path, *, on_progress: OnProgress | None) -> SnapshotReport:
         """Copy the state of one moment."""
         return snapshot(self._engine.catalog, directory, int(self._engine.context.clock()), on_progress)
+
+    def reembed(self, vector_store_id: str, embedder: Embedder, *, on_progress: OnProgress | None) -> ReembedReport:
+        """Make new vectors for a store."""
+        from .reembedding import Reembedding
+
+        return Reembedding(self._engine, self._name, vector_store_id, embedder, on_progress).run()
 
     def restore(
         self, snapshot: Path, *, storage_dir: Path, replace: bool, on_progress: OnProgress | None

@@ -145,6 +145,11 @@ class Search:
             self._context.logger.warning("The index of a deleted store was left behind: %s", error.user_message)
 
     @property
+    def max_dimension(self) -> int | None:
+        """Longest vectors that the driver's indexes take; None for any."""
+        return self._provider.traits.max_dimension
+
+    @property
     def kinds(self) -> frozenset[str] | None:
         """Kinds of caches that may be read here; None if the driver does not tell."""
         of_driver = self._provider.traits.caches
