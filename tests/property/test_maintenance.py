@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from oauth_codex import StorageError
 from oauth_codex.local import matrix
 from oauth_codex.local.search import view
@@ -64,9 +71,16 @@ class Maintained(RuleBasedStateMachine):
 
     # -- what users do -------------------------------------------------------------------------------------------------
 
+    @initialize()
+    def begin(self) -> None:
+        self.make_store()
+        for number, word in enumerate(_WORDS[:3]):
+            self.upload(word, large=number == 2)
+            self.attach(number * 3, batch=number > 0)
+
     @rule(word=st.sampled_from(_WORDS), large=st.booleans())
     def upload(self, word: str, large: bool) -> None:
-        text = f"the {word} and a number {len(self.files)}\n".encode() + b"-" * 1_100_000 * large
+        text = f"the {word} and a number {len(self.files)}\n".encode() + (b"-" * 15 + b"\n") * 70_000 * large
         file = self.client.files.create(file=(f"{word}.txt", text), purpose="assistants").id
         self.files[file] = word
 
@@ -224,8 +238,8 @@ def test_any_damage_is_mended_or_told(support: Any, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(module, "_SAVE_FROM", 1)
     kind = type("SupportedMaintained", (Maintained,), {"support": support})
     examples = settings(
-        max_examples=20,
-        stateful_step_count=15,
+        max_examples=12,
+        stateful_step_count=12,
         deadline=None,
         print_blob=True,
         database=None,
