@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StorageBusyError, StorageError
 from ..spi.capabilities import Capabilities
 from ..spi.driver import DriverContext
 from ..spi.index import VectorIndexProvider
@@ -73,7 +73,10 @@ class LocalBackend:
                     before,
                     name,
                 )
-            remnants.sweep(catalog)
+            try:
+                remnants.sweep(catalog)
+            except (StorageError, StorageBusyError) as error:  # waste, which harms nobody
+                context.logger.warning("What a crash has left in blobs/ stays there for now: %s", error)
             if engine.ingest.workers is None:
                 engine.ingest.drain()
             else:

@@ -202,3 +202,16 @@ def test_remnants_go_when_the_storage_is_opened(world: Any, open_world: Callable
     again = open_world()
     assert {path.name for path in folder.iterdir()} == before
     assert again.client.maintenance.verify().ok
+
+
+def test_remnants_that_cannot_be_removed_keep_nobody_out(
+    world: Any, open_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (world.directory / "blobs" / ("0" * 64)).write_bytes(b"left by a crash")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert len(open_world().client.files.list().data) == 5
+    assert "Permission denied" in caplog.text
