@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -145,6 +149,7 @@ def test_stopping_ends_what_hangs(make: Callable[..., Child]) -> None:
     prepared(child, b"one")
     answers = child.prepare(rows("a.txt", "b.txt"), [b"first", b"hang"])
     assert isinstance(next(answers), Prepared)
+    assert child._deadline is None, "what the caller does with an answer is no time of the next file"
     child.stop()
     with pytest.raises(Stopped):
         next(answers)
@@ -165,3 +170,43 @@ def test_the_folder_of_the_caller_does_not_stand_in_for_libraries(
 def test_a_process_that_cannot_be_started_is_no_fault_of_a_file(make: Callable[..., Child]) -> None:
     with pytest.raises(CannotStart, match="no_such_module"):
         prepared(make(module="no_such_module"), b"one")
+
+
+def test_signals_for_the_whole_program_are_left_to_the_parent(make: Callable[..., Child]) -> None:
+    child = make()
+    prepared(child, b"one")
+    process = child._process
+    assert process is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process.send_signal(number)
+    assert [type(each) for each in prepared(child, b"two")] == [Prepared]
+    assert child._process is process
+
+
+_ORPHANS = """
+import os, signal, sys
+from types import SimpleNamespace
+from oauth_codex.embedders.hashing import HashingEmbedder
+from oauth_codex.local.ingest.child import Child
+child = Child(HashingEmbedder(), module="victim")
+answers = child.prepare([SimpleNamespace(filename="a", chunk_tokens=100, overlap_tokens=0)] * 2, [b"one", b"hang"])
+next(answers)
+print(child._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_ends_with_its_parent_even_when_its_file_never_does(
+    make: Callable[..., Child], tmp_path: Path
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", _ORPHANS], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = Path(f"/proc/{int(done.stdout)}/stat")
+    deadline = time.monotonic() + 60
+    while left.exists() and left.read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline, "it goes on"
+        time.sleep(0.05)

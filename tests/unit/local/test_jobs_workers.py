@@ -379,6 +379,20 @@ def test_expired_files_are_removed_though_nobody_looks(
     raise AssertionError("it is still there")
 
 
+def test_files_do_not_wait_for_slow_ones_of_their_group(
+    background: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from oauth_codex.local.ingest import workers
+
+    monkeypatch.setattr(workers, "_AT_LATEST", 0.0)
+    local = background()
+    store = new_store(local)
+    attached(local, store, b"a garden", b"\0", b"a forest", b"a lake")
+    counts = finished(local, store).file_counts
+    assert (counts.completed, counts.failed) == (3, 1)
+    assert local.room.query("SELECT count(DISTINCT published) FROM generations") == [(3,)]
+
+
 def test_a_client_that_is_forgotten_stops(
     background: Callable[..., Any], tmp_path: Path, open_local: Callable[..., Any]
 ) -> None:

@@ -116,25 +116,25 @@ class Child:
         assert process.stdout is not None
         files = [(row.filename, row.chunk_tokens, row.overlap_tokens) for row in rows]
         try:
+            write_frame(process.stdin, {"files": files}, contents)  # type: ignore[arg-type]
+        except BrokenPipeError:
+            raise _Gone from None
+        for content in contents:
+            # Only while somebody waits: the process works ahead, and then waits itself until its answers are taken.
             self._deadline = time.monotonic() + self._seconds
             try:
-                write_frame(process.stdin, {"files": files}, contents)  # type: ignore[arg-type]
-            except BrokenPipeError:
-                raise _Gone from None
-            for content in contents:
                 frame = read_frame(process.stdout)  # type: ignore[arg-type]
-                if frame is None:
-                    raise _Gone
-                self._deadline = time.monotonic() + self._seconds
-                if "failed" in frame[0]:
-                    yield Failed(f"The file could not be processed: {frame[0]['failed']}.")
-                    if frame[0].get("last"):
-                        process.wait()
-                        return
-                else:
-                    yield unpacked(frame, content)
-        finally:
-            self._deadline = None
+            finally:
+                self._deadline = None
+            if frame is None:
+                raise _Gone
+            if "failed" in frame[0]:
+                yield Failed(f"The file could not be processed: {frame[0]['failed']}.")
+                if frame[0].get("last"):
+                    process.wait()
+                    return
+            else:
+                yield unpacked(frame, content)
 
     def _why(self, process: subprocess.Popen[bytes]) -> Failed:
         """What became of a process that is gone."""
@@ -168,7 +168,8 @@ class Child:
         """Let the process end, because there is nothing to do; the next use starts another."""
         if self._process is not None:
             assert self._process.stdin is not None
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
             self._process.wait()
             self._let_go()
 

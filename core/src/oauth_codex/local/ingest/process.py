@@ -9,8 +9,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
+import threading
+import time
 from typing import Any, BinaryIO
+
+#: Seconds between two looks whether the parent is still there.
+_LOOK_SECONDS = 2.0
 
 
 def main(options: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
@@ -46,6 +52,13 @@ def main(options: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
             write_frame(target, *answer)
 
 
+def _end_with(parent: int) -> None:
+    """End when the parent is gone, even in the middle of a file that never ends. On Windows only the end of the input tells."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
+
+
 def _limit(memory: int | None) -> None:
     """Let this process take no more memory. Windows cannot say so."""
     if memory is not None and sys.platform != "win32":
@@ -71,6 +84,10 @@ def _embedder(recipe: list[Any] | None) -> Any:
 
 def run() -> None:
     """Be the process that the command line describes."""
+    # Ctrl-C and an end of service reach all processes of a program: the parent decides what becomes of this one.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     # What libraries print goes where errors go: the answers are the only thing on the pipe.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ THREADS = 2
 _SMALL = 64 * 1024
 #: Seconds between two looks for what other processes announce: at first, and at most.
 _SOON, _LATE = 0.05, 1.0
+#: Seconds after which files are published though others of their group are not ready.
+_AT_LATEST = 1.0
 #: Seconds without work after which a process is let go.
 _IDLE = 60.0
 #: Seconds between two removals of what has expired.
@@ -176,6 +178,9 @@ class _Crew:
             except (StorageError, StorageBusyError) as error:
                 self._context.logger.warning("Nothing can be taken from the queue: %s", said(error))
                 task, pause, news = None, _LATE, self._news
+            except Exception:  # the thread must not end: nobody would take its place
+                self._context.logger.exception("Nothing can be taken from the queue")
+                task, pause, news = None, _LATE, self._news
             if task is not None:
                 return task
             if time.monotonic() - idle > _IDLE:
@@ -210,23 +215,22 @@ class _Crew:
         """Prepare and publish the files of a task; whatever goes wrong is noted on those that it concerns."""
         from .child import Failed, Stopped
 
-        unsettled = [row.id for row in task.rows]
+        unsettled = set(task.claims)
         try:
             rows, contents = self.queue.contents(task.namespace, task.rows)
             work: list[tuple[Work, Prepared | Refused]] = []
-            failed: list[tuple[int, str]] = []
+            begun = time.monotonic()
             for row, found in zip(rows, self._prepared(rows, contents, child), strict=True):
                 if isinstance(found, Failed):
-                    failed.append((row.id, str(found)))
-                else:
-                    work.append((Work(row.id, row.generation, row.blob_id), found))
+                    self._tally(failed=self.queue.put_off(task, [row.id], str(found)))
+                    unsettled.discard(row.id)
+                    continue
+                work.append((Work(row.id, row.generation, row.blob_id), found))
+                if time.monotonic() - begun > _AT_LATEST:
+                    unsettled -= self._published(task, work)
+                    work, begun = [], time.monotonic()
             if work:
-                self._count(work, self.queue.publish(task, work))
-            settled = {at.attachment_id for at, _ in work}
-            unsettled = [each for each in unsettled if each not in settled]
-            for attachment_id, reason in failed:
-                self.failed += self.queue.put_off(task, [attachment_id], reason)
-                unsettled.remove(attachment_id)
+                unsettled -= self._published(task, work)
         except Stopped:
             self.queue.release({each: task.claims[each] for each in unsettled}, attempted=False)
         except BaseException as error:
@@ -256,22 +260,28 @@ class _Crew:
                     found = _tried(partial(preparer.embed, found))
             yield Failed(found.message) if isinstance(found, Refused) and found.passing else found
 
-    def _count(self, work: Sequence[tuple[Work, Prepared | Refused]], mine: set[int]) -> None:
+    def _published(self, task: Task, work: Sequence[tuple[Work, Prepared | Refused]]) -> set[int]:
+        """Publish files, and return their attachments, those too that are not held any more."""
         from .prepare import Refused
 
+        mine = self.queue.publish(task, work)
         refused = sum(isinstance(found, Refused) for at, found in work if at.attachment_id in mine)
-        with self._condition:
-            self.failed += refused
-            self.completed += len(mine) - refused
+        self._tally(completed=len(mine) - refused, failed=refused)
+        return {at.attachment_id for at, _ in work}
 
-    def _put_off(self, task: Task, ids: Sequence[int], error: BaseException) -> None:
+    def _tally(self, *, completed: int = 0, failed: int = 0) -> None:
+        with self._condition:
+            self.completed += completed
+            self.failed += failed
+
+    def _put_off(self, task: Task, ids: Collection[int], error: BaseException) -> None:
         """Note what went wrong with a whole task; if even that fails, its lease runs out by itself."""
         reason = (
             said(error) if isinstance(error, StorageError | StorageBusyError) else f"{type(error).__name__}: {error}"
         )
         self._context.logger.warning("%d files are tried again later: %s", len(ids), reason)
         try:
-            self.failed += self.queue.put_off(task, ids, reason)
+            self._tally(failed=self.queue.put_off(task, sorted(ids), reason))
         except (StorageError, StorageBusyError) as again:
             self._context.logger.warning("That could not be noted: %s", said(again))
 
