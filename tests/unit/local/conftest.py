@@ -175,13 +175,13 @@ class Local:
         self.time = time
         catalog = Catalog.open_memory() if directory is None else Catalog.open_file(directory)
         self.room = Room(catalog)
+        self.room.time = time
         context = DriverContext(
             directory=directory,
-            namespace=NAMESPACE,
             clock=time,
             new_id=ids,
             logger=logging.getLogger("tests"),
-            **{"embedder": HashingEmbedder(), **parts},
+            **{"embedder": HashingEmbedder(), "namespace": NAMESPACE, **parts},
         )
         provider = MatrixProvider(None if directory is None else directory / "cache")
         self.backend = LocalBackend(catalog, provider, context, name="tests", capabilities=capabilities)

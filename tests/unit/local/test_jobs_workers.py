@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -262,6 +265,68 @@ def test_stopping_requeues_and_is_no_attempt(background: Callable[..., Any], tmp
     again = background(tmp_path, time=local.time)  # at the same moment: nobody waits for a lease
     assert finished(again, store).file_counts.completed == 5
     assert again.room.count("jobs") == 0
+
+
+_DIES = """
+import os, signal, sys
+from oauth_codex import OAuthCodexClient
+from oauth_codex.embedders.hashing import HashingEmbedder
+class Deadly(HashingEmbedder):
+    recipe = None
+    def __init__(self): self.__dict__.update(HashingEmbedder().__dict__ | {"recipe": None})
+    def embed_words(self, counts): os.kill(os.getpid(), signal.SIGKILL)
+now = float(sys.argv[2])
+client = OAuthCodexClient("sqlite", storage_dir=sys.argv[1], clock=lambda: now, embedder=Deadly(), ingest="background")
+store = client.vector_stores.create().id
+files = [client.files.create(file=b"garden %d" % i, purpose="assistants").id for i in range(5)]
+print(store, flush=True)
+batch = client.vector_stores.file_batches.create(store, file_ids=files).id
+client.vector_stores.file_batches.poll(batch, vector_store_id=store)
+"""
+
+
+def test_work_of_a_killed_process_is_taken_over_when_its_lease_has_run_out(
+    background: Callable[..., Any], tmp_path: Path
+) -> None:
+    local = background(tmp_path / "other")  # for its clock
+    done = subprocess.run(
+        [sys.executable, "-c", _DIES, str(tmp_path / "storage"), str(local.time.now)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    store = done.stdout.strip()
+    other = background(tmp_path / "storage", time=local.time, namespace="default")
+    with other.backend.background.watch(store) as watch:
+        assert not watch.wait(0.2), "the lease of the dead one holds"
+    held = other.room.query("SELECT count(*), min(attempts) FROM jobs WHERE owner IS NOT NULL")[0]
+    assert held[0] > 0
+    local.time.now += jobs.LEASE_SECONDS
+    assert finished(other, store).file_counts.completed == 5
+
+
+def test_leases_are_renewed_while_work_goes_on(background: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from oauth_codex.local.ingest import queue
+
+    monkeypatch.setattr(queue.Queue.__init__, "__kwdefaults__", {"beat_seconds": 0.01})
+    embedder = Moody()
+    embedder.go_on.clear()
+    local = background(embedder=embedder)
+    store = new_store(local)
+    attached(local, store, b"a garden")
+    assert embedder.entered.wait(60)
+    for _ in range(3):
+        local.time.now += jobs.LEASE_SECONDS - 1
+        for _ in range(3000):
+            if local.room.query("SELECT heartbeat_at, lease_until FROM jobs") == [
+                (local.room.now, local.room.now + jobs.LEASE_SECONDS)
+            ]:
+                break
+            threading.Event().wait(0.01)
+        else:
+            raise AssertionError("the lease was not renewed")
+    embedder.go_on.set()
+    assert finished(local, store).file_counts.completed == 1
+    assert embedder.calls == 1, "it was done once, although it took longer than a lease"
 
 
 def test_what_was_stopped_and_goes_on_all_the_same_writes_nothing(
