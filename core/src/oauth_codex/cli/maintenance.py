@@ -25,6 +25,7 @@ _COLLECTED = {
     "files_of_expired_stores": "files in stores that have expired",
     "contents": "contents that nothing refers to",
     "generations": "rows of what was removed from search",
+    "unused_vectors": "vectors of 'reembed' for what is gone",
     "tombstones": "places of what was deleted long ago",
     "caches": "caches that nobody reads",
     "stray_files": "files that nothing refers to",

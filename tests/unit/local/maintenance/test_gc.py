@@ -51,6 +51,7 @@ def littered(open_world: Callable[..., Any], clock: Any, early: None) -> Any:
     (world.directory / "blobs" / ("0" * 64)).write_bytes(b"x" * 1000)
     world.sql("INSERT INTO blobs VALUES (999, 'default', 'd', 1, x'78')")
     world.sql("UPDATE tombstones SET deleted_at = 0")
+    world.sql("INSERT INTO reembedded VALUES (999, 'default', 1, 'f', x'00')")
     clock.advance(40 * 86400)
     return world
 
@@ -71,7 +72,7 @@ def test_what_may_go_goes_and_nothing_else(
     assert _size(littered.directory) == size
     assert told.removed == {
         "expired_files": 1, "files_of_expired_stores": 1, "contents": 1, "generations": 1,
-        "tombstones": told.removed["tombstones"], "caches": 2, "stray_files": 1,
+        "tombstones": told.removed["tombstones"], "caches": 2, "stray_files": 1, "unused_vectors": 1,
     }  # fmt: skip
     assert told.removed["tombstones"] > 0
     done = maintenance.gc()

@@ -51,6 +51,7 @@ class Collection:
             "files_of_expired_stores": self._expired_stores,
             "contents": self._contents,
             "generations": self._generations,
+            "unused_vectors": self._unused_vectors,
             "caches": self._caches,
             "stray_files": self._strays,
         }
@@ -148,6 +149,16 @@ class Collection:
                     self._removed["generations"] += connection.exec_driver_sql(_DROP, here).rowcount
         return 0
 
+    def _unused_vectors(self) -> int:
+        """Vectors that `reembed` prepared for what is gone by now."""
+        with self._catalog.read() as connection:
+            found = connection.exec_driver_sql(f"SELECT count(*) {_UNUSED_VECTORS}").scalar_one()
+        self._removed["unused_vectors"] = found
+        if found and not self._dry:
+            with self._catalog.write() as connection:
+                connection.exec_driver_sql(f"DELETE {_UNUSED_VECTORS}")
+        return 0
+
     def _tombstones(self) -> int:
         oldest = (self._now - TOMBSTONE_DAYS * 86400,)
         with self._catalog.read() as connection:
@@ -239,4 +250,5 @@ _OF_STORE = "namespace = :namespace AND store_id = :store AND removed IS NOT NUL
 _LAST_REMOVED = f"SELECT max(removed) FROM generations WHERE {_OF_STORE}"
 _FORGET = "UPDATE stores SET forgotten = max(forgotten, :before) WHERE id = :store"
 _DROP = f"DELETE FROM generations WHERE {_OF_STORE}"
+_UNUSED_VECTORS = "FROM reembedded WHERE generation_id NOT IN (SELECT id FROM generations WHERE removed IS NULL)"
 _OLD_TOMBSTONES = "FROM tombstones WHERE deleted_at < ?"
