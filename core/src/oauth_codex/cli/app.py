@@ -124,9 +124,9 @@ def root(
 
 
 def _register() -> None:
-    from . import demo, driver_new, drivers, ingest, maintenance, reembed, search, stores, sync, worker
+    from . import demo, driver_new, drivers, ingest, maintenance, migrate, reembed, search, stores, sync, worker
 
-    for module in (demo, ingest, search, stores, drivers, worker, maintenance, sync, reembed):
+    for module in (demo, ingest, search, stores, drivers, worker, maintenance, sync, migrate, reembed):
         for name, function in module.COMMANDS.items():
             app.command(name)(function)
     app.add_typer(driver_new.app, name="driver")

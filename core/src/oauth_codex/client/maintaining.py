@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import messages as say
-from ..errors import ConfigurationError, NotSupportedError
+from ..errors import ConfigurationError, NotSupportedError, ParameterValidationError
 
 if TYPE_CHECKING:
     from ..spi.embedder import Embedder
@@ -30,6 +30,22 @@ def keeper(core: Core) -> Maintenance:
             " one namespace."
         )
     return found
+
+
+def other(core: Core, target: Any) -> Core:
+    """What is behind another client.
+
+    Raises:
+        ParameterValidationError: It is none, or has the same open backend.
+        ClientClosedError: It is closed.
+    """
+    found: Any = getattr(target, "_core", None)
+    if found is None:
+        raise say.wrong_type("target", target, "a client, or a mapping of the arguments of one")
+    if found.opened.live() is core.opened.live():
+        raise ParameterValidationError("Invalid 'target': it is this client itself.", param="target")
+    opened: Core = found
+    return opened
 
 
 def embedder(value: Any) -> Embedder:

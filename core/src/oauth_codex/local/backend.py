@@ -20,6 +20,7 @@ from .search.engine import Search
 from .vector_stores import LocalVectorStores
 
 if TYPE_CHECKING:
+    from ..spi.copying import Copying
     from ..spi.maintenance import Maintenance
 
 
@@ -89,6 +90,7 @@ class LocalBackend:
         self._engine = engine
         self._name = name
         self._must_close = owner
+        self._namespace = namespace
         self._files = LocalFiles(engine, namespace)
         self._vector_stores = LocalVectorStores(engine, namespace)
         self._batches = LocalBatches(engine, namespace)
@@ -131,6 +133,13 @@ class LocalBackend:
         from .maintenance.service import LocalMaintenance
 
         return LocalMaintenance(self._engine, self._name)
+
+    @property
+    def copying(self) -> Copying:
+        """Gives and takes objects as they are."""
+        from .copying.service import LocalCopying
+
+        return LocalCopying(self._engine, self._namespace)
 
     def scoped(self, namespace: str) -> LocalBackend:
         """The same storage seen from another namespace."""

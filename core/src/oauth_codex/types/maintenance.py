@@ -194,3 +194,40 @@ class ReembedReport(Answer):
     embedded: int
     searchable_here: bool
     seconds: float
+
+
+class MigrationReport(Answer):
+    """What `migrate` copied.
+
+    Attributes:
+        ok: Whether everything is there that should be, compared by counts and by SHA-256.
+        source: Driver that it was copied from.
+        target: Driver that it was copied to.
+        files: How many uploaded files were copied.
+        stores: How many vector stores were copied.
+        members: How many files were attached to them.
+        already: Files, stores and members that were there before, from a run that was interrupted.
+        bytes: Size of the files that were copied.
+        vectors_kept: Members that kept their vectors; those of the others were made by the embedder of the target.
+        ids: New ids by old ones, where the target gave others.
+        expired: Ids of what has expired and was not copied.
+        failed: Why something could not be copied or is not as it should be, by its old id.
+        unverified: Files whose content the target does not give back, so that only their sizes were compared.
+        seconds: How long it took.
+    """
+
+    object: Literal["maintenance.migration"] = "maintenance.migration"
+    ok: bool = False
+    source: str
+    target: str
+    files: int = 0
+    stores: int = 0
+    members: int = 0
+    already: int = 0
+    bytes: int = 0
+    vectors_kept: int = 0
+    ids: dict[str, str] = Field(default_factory=dict)
+    expired: list[str] = Field(default_factory=list)
+    failed: dict[str, str] = Field(default_factory=dict)
+    unverified: int = 0
+    seconds: float = 0.0

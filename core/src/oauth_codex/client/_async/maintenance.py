@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ...spi.embedder import Embedder
     from ...types.maintenance import (
         GcReport,
+        MigrationReport,
         ReembedReport,
         RepairReport,
         RestoreReport,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ...types.vector_stores import AttributeValue
     from ..base import Core
     from ..running import AsyncRunner
+    from .client import AsyncOAuthCodexClient
 
 
 class AsyncMaintenance:
@@ -215,3 +217,36 @@ class AsyncMaintenance:
         chosen = await self._runner.blocking(opened, embedder)
         heard = self._runner.heard(listener(on_progress))
         return await self._runner.blocking(partial(call, chosen, on_progress=heard))
+
+    async def migrate(
+        self, target: AsyncOAuthCodexClient | Mapping[str, Any], *, on_progress: OnProgress | None = None
+    ) -> MigrationReport:
+        """Copy all files, vector stores and the files in them to another client, whatever its driver.
+
+        Nothing there is overwritten, and what is there already is not copied again: a run that was interrupted is continued by
+        the next. Local drivers keep ids, times, parsed texts and, if their embedders are the same, vectors; others give new ids, and
+        process the files. Batches are not copied.
+
+        Args:
+            target: The other client, which stays open, or the arguments of one, which is opened and closed.
+            on_progress: Told how far it has come, with the id of what was copied.
+
+        Returns:
+            How much was copied and compared; `ok` if everything is there.
+
+        Raises:
+            ConflictError: Another object has the id of one that would be copied; nothing was overwritten.
+            EmbedderMismatchError: The copy of a store was begun with another embedder.
+            ParameterValidationError: The target is no client, or this one.
+            StorageError: A disk is full or refuses; the next run goes on.
+        """
+        from ..maintaining import other
+        from .client import AsyncOAuthCodexClient
+        from .migrating import AsyncMigration
+
+        if isinstance(target, Mapping):
+            async with AsyncOAuthCodexClient(**target) as opened_here:
+                return await self.migrate(opened_here, on_progress=on_progress)
+        core = other(self._core, target)
+        runner = type(self._runner)(core.opened.native)
+        return await AsyncMigration(self._core, self._runner, core, runner, listener(on_progress)).run()
