@@ -458,6 +458,21 @@ def test_files_do_not_wait_for_slow_ones_of_their_group(
     assert local.room.query("SELECT count(DISTINCT published) FROM generations") == [(3,)]
 
 
+def test_processes_are_ready_when_much_was_uploaded_and_not_for_little(background: Callable[..., Any]) -> None:
+    local = background()
+    crew = local.backend.background._crew
+    store = new_store(local)
+    attached(local, store, b"a garden")
+    finished(local, store)
+    assert [child._process for child in crew._children] == [None, None]
+    local.upload(LARGE)
+    for _ in range(3000):
+        if all(child._process is not None for child in crew._children):
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("no process was started")
+
+
 def test_a_client_that_is_forgotten_stops(
     background: Callable[..., Any], tmp_path: Path, open_local: Callable[..., Any]
 ) -> None:

@@ -157,6 +157,12 @@ class Child:
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         return lines[-1][:_COMPLAINT] if lines else ""
 
+    def make_ready(self) -> None:
+        """Start the process before it is needed; if that is not possible, whoever needs it is told."""
+        if self._process is None and self.possible:
+            with suppress(CannotStart, Stopped):
+                self._running()
+
     def stop(self) -> None:
         """Kill the process; what waits for it ends with `Stopped`."""
         with self._lock:

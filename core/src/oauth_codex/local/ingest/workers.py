@@ -81,6 +81,10 @@ class Workers:
         """There is something to do."""
         self._crew.wake()
 
+    def expect(self, size: int) -> None:
+        """So many bytes were uploaded, and will soon be attached: processes are started meanwhile."""
+        self._crew.expect(size)
+
     def watch(self, key: str) -> Watch:
         """Something to wait with for news of a store or a file."""
         return self._crew.queue.changes.watch(key)
@@ -102,6 +106,7 @@ class _Crew:
         self._expiry = expiry
         self._condition = threading.Condition()
         self._news = 0
+        self._expected = 0
         self._stopping = False
         self._wanted = 0
         self._threads: dict[int, threading.Thread] = {}
@@ -133,6 +138,14 @@ class _Crew:
         with self._condition:
             self._news += 1
             self._condition.notify()
+
+    def expect(self, size: int) -> None:
+        """Let all threads have their processes ready, once that pays."""
+        with self._condition:
+            before, self._expected = self._expected, self._expected + size
+            if before <= _SMALL < self._expected:
+                self._news += 1
+                self._condition.notify_all()
 
     def stop(self) -> None:
         """Stop all threads, and let go of what they hold."""
@@ -185,6 +198,9 @@ class _Crew:
                 return task
             if time.monotonic() - idle > _IDLE:
                 child.rest()
+                self._expected, idle = 0, time.monotonic()
+            elif self._expected > _SMALL:
+                child.make_ready()
             with self._condition:
                 if self._condition.wait_for(partial(self._has_news, news), pause):
                     pause = _SOON
