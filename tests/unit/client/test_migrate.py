@@ -149,6 +149,7 @@ def test_between_local_drivers_everything_is_the_same(
     assert (report.files, report.stores, report.members, report.vectors_kept, report.already) == (6, 3, 6, 5, 0)
     assert counting.documents == 0, "vectors were made again"
     assert told[-1] == (15, 15)
+    assert report.to_dict()["expired"] == []
     assert seen(second, ids=True) == seen(first, ids=True)
     audit(second)
     assert second.maintenance.verify().ok

@@ -55,6 +55,7 @@ def test_added_changed_removed_unchanged(client: OAuthCodexClient, store: str, r
     report = client.maintenance.sync(store, root, on_progress=lambda done, total, _: told.append((done, total)))
     assert (report.added, report.changed) == (["a.txt", "sub/b.txt", "sub/deep/c.md"], [])
     assert told[-1] == (3, 3)
+    assert report.to_dict()["added"] == report.added
     write(root, {"sub/b.txt": "beeches", "d.txt": "dahlias"})
     (root / "a.txt").unlink()
     before = {each.id for each in client.files.list()}

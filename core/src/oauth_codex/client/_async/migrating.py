@@ -70,7 +70,7 @@ class AsyncMigration:
         report.seconds = round(time.monotonic() - begun, 3)
         if self._on_progress is not None:
             self._on_progress(self._total, self._total, None)
-        return report
+        return MigrationReport(**report)  # so that every field counts as set
 
     async def _copy_file(self, file: FileObject) -> None:
         report = self._report

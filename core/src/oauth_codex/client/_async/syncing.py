@@ -83,7 +83,7 @@ class AsyncSync:
         report.seconds = round(time.monotonic() - begun, 3)
         if self._on_progress is not None:
             self._on_progress(total, total, None)
-        return report
+        return SyncReport(**report)  # so that every field counts as set
 
     async def _put(self, group: list[Difference]) -> None:
         tasks = [partial(self._mirror.upload, self._core, self._store_id, each) for each in group]
