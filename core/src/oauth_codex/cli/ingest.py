@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..client.contents import PATH, SHA256, fitting, read
-from ..client.finding import OPTIONAL, Found, Survey, reason, survey
 from .common import Common, Failure, find_store, with_common
 from .loading import Entry, count_chunks, groups, load
 from .output import counted, print_failures, print_json, progress, say, size, visible
 
 if TYPE_CHECKING:
     from .. import OAuthCodexClient
+    from ..client.finding import Found, Survey
 
 #: Looks like an id, so it is surely not meant as the name of a new store.
 _ID = re.compile(r"vs_[0-9a-fA-F]{16,}")
@@ -102,6 +101,8 @@ def ingest(
     Files that cannot be read are listed with the reason. The exit status is 1
     only if no file at all could be taken.
     """
+    from ..client.finding import survey
+
     if bool(paths) == stdlib:
         raise typer.BadParameter("Give PATH... or --stdlib, one of the two.", param_hint="PATH")
     if not store.strip():
@@ -131,6 +132,8 @@ _NOTHING = (
 
 
 def _standard_library() -> Survey:
+    from ..client.finding import survey
+
     root = Path(sysconfig.get_path("stdlib"))
     if not root.is_dir():
         raise Failure(f"This Python has no folder with its standard library ({root} is none).")
@@ -170,6 +173,8 @@ class _Known:
 
 def _known(client: OAuthCodexClient, store_id: str) -> dict[str, _Known]:
     """The files that were ingested into a store before, by path."""
+    from ..client.contents import PATH, SHA256
+
     known: dict[str, _Known] = {}
     for file in client.vector_stores.files.list(store_id, limit=100):  # newest first
         attributes = file.attributes or {}
@@ -192,6 +197,9 @@ def _changed(
     advance: Callable[[int], None],
 ) -> Iterator[Entry]:
     """The files that the store does not have as they are, read and with their checksums."""
+    from ..client.contents import PATH, SHA256, fitting, read
+    from ..client.finding import reason
+
     for file in files:
         try:
             content, checksum = read(file.path)
@@ -214,6 +222,8 @@ def _load(
     client: OAuthCodexClient, store_id: str, group: list[Entry], known: dict[str, _Known], report: Report
 ) -> Iterable[str]:
     """Load a group, and return the ids of its files."""
+    from ..client.contents import PATH
+
     loaded = load(client, store_id, group)
     report.failed += loaded.failed
     report.bytes += loaded.bytes
@@ -239,6 +249,8 @@ def _remove(client: OAuthCodexClient, file_ids: Iterable[str]) -> None:
 
 
 def _print(report: Report, name: str) -> None:
+    from ..client.finding import OPTIONAL
+
     if report.store_id is not None:
         say(f"{'New store' if report.created else 'Store'} {visible(name)} ({report.store_id})")
     kinds = (("added", report.added), ("replaced", report.replaced), ("unchanged", report.unchanged))

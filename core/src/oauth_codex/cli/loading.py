@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..client.contents import open_regular
-from ..client.finding import reason
-
 if TYPE_CHECKING:
     from .. import OAuthCodexClient
 
@@ -86,6 +83,8 @@ def count_chunks(client: OAuthCodexClient, store_id: str, file_ids: Iterable[str
 
 
 def _upload(client: OAuthCodexClient, entries: Sequence[Entry], uploaded: dict[str, Entry], done: Loaded) -> None:
+    from ..client.contents import open_regular
+    from ..client.finding import reason
     from ..errors import BadRequestError
 
     for entry in entries:
