@@ -191,6 +191,20 @@ def test_to_a_remote_one_and_again(open_at: Callable[..., OAuthCodexClient]) -> 
     assert len(remote.files.list().data) == 7
 
 
+def test_what_is_uploaded_meanwhile_is_copied_too(open_at: Callable[..., OAuthCodexClient]) -> None:
+    first, second = open_at("memory", "first"), open_at("memory", "second")
+    fill(first)
+    (one,) = [each.id for each in first.vector_stores.list() if each.name == "one"]
+
+    def meanwhile(done: int, total: int, item: Any) -> None:
+        if done == 1:
+            first.vector_stores.files.upload(one, file=("late", b"late"))
+
+    report = first.maintenance.migrate(second, on_progress=meanwhile)
+    assert (report.ok, report.files, report.members) == (True, 7, 7)
+    assert seen(second, ids=True) == seen(first, ids=True)
+
+
 def test_another_embedder_makes_its_own_vectors_of_the_same_texts(open_at: Callable[..., OAuthCodexClient]) -> None:
     class Other(Counting):
         def __init__(self) -> None:

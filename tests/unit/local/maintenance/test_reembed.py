@@ -131,6 +131,28 @@ def test_the_old_vectors_answer_meanwhile_and_what_comes_meanwhile_is_not_lost(
         assert answers(client, vectors=True) == fresh(driver, Letters(), *FRUIT[1:], "honey")
 
 
+def test_what_comes_at_the_last_moment_is_not_lost(
+    storage: Path, driver: str, monkeypatch: pytest.MonkeyPatch, audit: Callable[[Any], None]
+) -> None:
+    """After the last vectors were made, and before the transaction that exchanges them."""
+    real = reembedding.Reembedding._switched
+    answered: list[bool] = []
+    with OAuthCodexClient(driver, storage_dir=storage) as client:
+
+        def late(run: reembedding.Reembedding) -> bool:
+            if not answered:
+                upload(client, the_store(client), "honey")
+            answered.append(real(run))
+            return answered[-1]
+
+        monkeypatch.setattr(reembedding.Reembedding, "_switched", late)
+        report = client.maintenance.reembed(the_store(client), Letters())
+        assert (answered, report.files, report.embedded) == ([False, True], 8, 8)
+        audit(client)
+    with OAuthCodexClient(driver, storage_dir=storage, embedder=Letters()) as client:
+        assert answers(client, vectors=True) == fresh(driver, Letters(), *FRUIT, "honey")
+
+
 _DIES = """
 import sys
 sys.path.insert(0, sys.argv[3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import BadRequestError, NotFoundError, PermissionDeniedError, StorageError
@@ -123,6 +124,7 @@ class AsyncMigration:
             report.failed[store.id] = str(error)
             return
         self._ids[store.id] = new_id
+        await self._copy_new_files(members)
         report.stores += fresh
         report.already += not fresh
         there: set[str] = set()
@@ -135,6 +137,14 @@ class AsyncMigration:
             await self._copy_members(store.id, new_id, group)
             self._tell(len(group), group[-1].id)
         await self._compare(members, new_id)
+
+    async def _copy_new_files(self, members: Sequence[VectorStoreFile]) -> None:
+        """Copy files that were uploaded after the run began, or that the list of files does not name."""
+        told = {*self._ids, *self._report.failed, *self._report.expired}
+        for member in members:
+            if member.id not in told:
+                with suppress(NotFoundError):  # deleted meanwhile
+                    await self._copy_file(await self._files.retrieve(member.id))
 
     async def _copy_members(self, store_id: str, new_id: str, group: Sequence[VectorStoreFile]) -> None:
         indexed: Sequence[Any] = [None] * len(group)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import BadRequestError, NotFoundError, PermissionDeniedError, StorageError
@@ -124,6 +125,7 @@ class Migration:
             report.failed[store.id] = str(error)
             return
         self._ids[store.id] = new_id
+        self._copy_new_files(members)
         report.stores += fresh
         report.already += not fresh
         there: set[str] = set()
@@ -136,6 +138,14 @@ class Migration:
             self._copy_members(store.id, new_id, group)
             self._tell(len(group), group[-1].id)
         self._compare(members, new_id)
+
+    def _copy_new_files(self, members: Sequence[VectorStoreFile]) -> None:
+        """Copy files that were uploaded after the run began, or that the list of files does not name."""
+        told = {*self._ids, *self._report.failed, *self._report.expired}
+        for member in members:
+            if member.id not in told:
+                with suppress(NotFoundError):  # deleted meanwhile
+                    self._copy_file(self._files.retrieve(member.id))
 
     def _copy_members(self, store_id: str, new_id: str, group: Sequence[VectorStoreFile]) -> None:
         indexed: Sequence[Any] = [None] * len(group)
