@@ -52,14 +52,14 @@ class AsyncMigration:
         """Copy files, then stores and what is in them, each in the order of creation."""
         begun = time.monotonic()
         report = self._report
-        files = [each async for each in self._files.list(order="asc")]
-        stores = [each async for each in self._stores.list(order="asc", limit=100)]
-        self._total = len(files) + sum(1 + each.file_counts.total for each in stores)
+        files = {each.id: each async for each in self._files.list(order="asc")}
+        stores = {each.id: each async for each in self._stores.list(order="asc", limit=100)}
+        self._total = len(files) + sum(1 + each.file_counts.total for each in stores.values())
         await self._target.look()
-        for file in files:
+        for file in files.values():
             await self._copy_file(file)
             self._tell(1, file.id)
-        for store in stores:
+        for store in stores.values():
             if store.status == "expired":
                 report.expired.append(store.id)
             else:
@@ -116,7 +116,8 @@ class AsyncMigration:
         chunking = None
         if self._giving is not None:
             chunking = await self._runner.blocking(self._giving.default_chunking, store.id)
-        members = [each async for each in self._stores.files.list(store.id, order="asc", limit=100)]
+        listed = {each.id: each async for each in self._stores.files.list(store.id, order="asc", limit=100)}
+        members = list(listed.values())
         try:
             copy = store.model_copy(update={"metadata": unmarked(store.metadata)})
             new_id, fresh = await self._target.put_store(copy, chunking)

@@ -53,14 +53,14 @@ class Migration:
         """Copy files, then stores and what is in them, each in the order of creation."""
         begun = time.monotonic()
         report = self._report
-        files = [each for each in self._files.list(order="asc")]
-        stores = [each for each in self._stores.list(order="asc", limit=100)]
-        self._total = len(files) + sum(1 + each.file_counts.total for each in stores)
+        files = {each.id: each for each in self._files.list(order="asc")}
+        stores = {each.id: each for each in self._stores.list(order="asc", limit=100)}
+        self._total = len(files) + sum(1 + each.file_counts.total for each in stores.values())
         self._target.look()
-        for file in files:
+        for file in files.values():
             self._copy_file(file)
             self._tell(1, file.id)
-        for store in stores:
+        for store in stores.values():
             if store.status == "expired":
                 report.expired.append(store.id)
             else:
@@ -117,7 +117,8 @@ class Migration:
         chunking = None
         if self._giving is not None:
             chunking = self._runner.blocking(self._giving.default_chunking, store.id)
-        members = [each for each in self._stores.files.list(store.id, order="asc", limit=100)]
+        listed = {each.id: each for each in self._stores.files.list(store.id, order="asc", limit=100)}
+        members = list(listed.values())
         try:
             copy = store.model_copy(update={"metadata": unmarked(store.metadata)})
             new_id, fresh = self._target.put_store(copy, chunking)
