@@ -23,6 +23,7 @@ from oauth_codex import NotFoundError, OAuthCodexClient
 
 SECONDS = float(os.environ.get("OAUTH_CODEX_TEST_SECONDS", "4"))
 WORKLOAD = Path(__file__).parent / "workload.py"
+BACKGROUND = Path(__file__).parent / "background.py"
 pytestmark = pytest.mark.usefixtures("clean_environment")  # of which the variable above would be taken for a setting
 
 
@@ -117,6 +118,43 @@ def test_four_processes_on_one_directory(tmp_path: Path, audit: Callable[[Any], 
         _check(client, store, shared, [json.loads(said) for said, _ in ends])
 
 
+def test_four_processes_that_work_in_the_background_do_every_file_once(
+    tmp_path: Path, audit: Callable[[Any], None]
+) -> None:
+    storage = tmp_path / "storage"
+    with OAuthCodexClient(backend="sqlite", storage_dir=storage) as client:
+        store = client.vector_stores.create().id
+        shared = [client.files.create(file=(f"{i}.txt", b"shared %d" % i), purpose="assistants").id for i in range(40)]
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-W", "error", str(BACKGROUND), str(storage), store, f"p{name}", str(SECONDS), *shared],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            for name in range(4)
+        ]  # fmt: skip
+        ends = [worker.communicate(timeout=SECONDS + 240) for worker in workers]
+        assert [(worker.returncode, error[-2000:]) for worker, (_, error) in zip(workers, ends, strict=True)] == [
+            (0, "")
+        ] * 4
+        results = [json.loads(said) for said, _ in ends]
+        own = {file: word for result in results for file, word in result["own"].items()}
+        members = {file.id: file.status for file in client.vector_stores.files.list(store, limit=100)}
+        assert set(own) <= set(members) <= {*own, *shared}
+        assert set(members.values()) == {"completed"}
+        # Once in the catalog, and once among all that the workers say they did.
+        with client.backend._engine.catalog.read() as connection:  # type: ignore[attr-defined]
+            rows = connection.exec_driver_sql(
+                "SELECT count(*), count(DISTINCT attachment_id), max(generation) FROM generations"
+            )
+            assert rows.one() == (len(members), len(members), 1)
+        assert sum(result["completed"] for result in results) == len(members)
+        assert sum(result["failed"] for result in results) == 0
+        for word in list(own.values())[::20]:
+            hits = client.vector_stores.search(store, query=word, max_num_results=2).data
+            assert [own[hit.file_id] for hit in hits if word in hit.text] == [word]
+        audit(client)
+
+
 _OPENER = """
 import sys
 from oauth_codex import OAuthCodexClient
@@ -158,6 +196,37 @@ def _together(calls: list[Callable[[], Any]]) -> list[Any]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(run, calls))
+
+
+@pytest.mark.parametrize("driver", ["memory", "sqlite"])
+def test_attaching_one_file_at_the_same_time_in_the_background_attaches_it_once(
+    driver: str, open_client: Callable[..., Any], tmp_path: Path, audit: Callable[[Any], None]
+) -> None:
+    opened = open_client(driver, tmp_path, ingest="background")
+    client = opened.client
+    file = client.files.create(file=b"zanzibar", purpose="assistants").id
+    twin = client.files.create(file=b"zanzibar", purpose="assistants").id
+    store = client.vector_stores.create().id
+    files, batches = client.vector_stores.files, client.vector_stores.file_batches
+    made = _together(
+        [
+            *([lambda: files.create(store, file_id=file)] * 6),
+            *([lambda: batches.create(store, file_ids=[file])] * 2),
+            lambda: files.create(store, file_id=twin),
+        ]
+    )
+    assert not [each for each in made if isinstance(each, Exception)], made
+    batches.create_and_poll(store, file_ids=[file, twin])
+    counts = client.vector_stores.retrieve(store).file_counts
+    assert (counts.completed, counts.total) == (2, 2)
+    # Two files with one content stay two, and deleting one takes nothing from the other.
+    client.files.delete(file)
+    hits = client.vector_stores.search(store, query="zanzibar").data
+    assert [hit.file_id for hit in hits] == [twin]
+    assert client.files.content(twin).read() == b"zanzibar"
+    opened.backend.background.close()
+    assert opened.backend.background.completed == 2
+    audit(client)
 
 
 @pytest.mark.parametrize("size", [20, 1_300_000], ids=["small", "large"])

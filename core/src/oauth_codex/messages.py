@@ -206,3 +206,13 @@ def store_expired(vector_store_id: str, expires_at: int) -> BadRequestError:
         code="vector_store_expired",
         param="vector_store_id",
     )
+
+
+def nothing_failed(batch_id: str) -> BadRequestError:
+    """400 for trying again what has not failed."""
+    return BadRequestError(
+        f"No file of the batch '{batch_id}' has failed, so there is nothing to try again."
+        " Files that are still in progress are tried again by themselves; wait for them with poll().",
+        code="nothing_failed",
+        param="batch_id",
+    )

@@ -169,17 +169,19 @@ def any_room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
 class Local:
     """An opened backend with a clock and ids of the test's own."""
 
-    def __init__(self, directory: Path | None, time: Time, ids: Ids, capabilities: Capabilities = LOCAL) -> None:
+    def __init__(
+        self, directory: Path | None, time: Time, ids: Ids, capabilities: Capabilities = LOCAL, **parts: Any
+    ) -> None:
         self.time = time
         catalog = Catalog.open_memory() if directory is None else Catalog.open_file(directory)
         self.room = Room(catalog)
+        self.room.time = time
         context = DriverContext(
             directory=directory,
-            embedder=HashingEmbedder(),
-            namespace=NAMESPACE,
             clock=time,
             new_id=ids,
             logger=logging.getLogger("tests"),
+            **{"embedder": HashingEmbedder(), "namespace": NAMESPACE, **parts},
         )
         provider = MatrixProvider(None if directory is None else directory / "cache")
         self.backend = LocalBackend(catalog, provider, context, name="tests", capabilities=capabilities)

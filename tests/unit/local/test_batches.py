@@ -82,7 +82,7 @@ def test_cancelling_ends_the_jobs(room: Any, four: Any) -> None:
 
     store, ids, batch = four
     with room.catalog.write() as connection:
-        jobs.announce(connection, NAMESPACE, store.id, ids, room.now, "someone")
+        jobs.announce(connection, NAMESPACE, store.id, ids, room.now, None)
     room.settle(store, ids[:1])
     assert room.count("jobs") == 3
     cancel(room, batch)

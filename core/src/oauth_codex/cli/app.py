@@ -124,9 +124,9 @@ def root(
 
 
 def _register() -> None:
-    from . import demo, driver_new, drivers, ingest, search, serve, stores
+    from . import demo, driver_new, drivers, ingest, maintenance, migrate, reembed, search, serve, stores, sync, worker
 
-    for module in (demo, ingest, search, stores, serve, drivers):
+    for module in (demo, ingest, search, stores, serve, worker, sync, maintenance, migrate, reembed, drivers):
         for name, function in module.COMMANDS.items():
             app.command(name)(function)
     app.add_typer(driver_new.app, name="driver")

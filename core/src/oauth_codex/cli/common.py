@@ -59,11 +59,13 @@ class Common:
             self.backend or backend, profile=self.profile, storage_dir=self.storage_dir or storage_dir, **options
         )
 
-    def selection(self) -> Selection:
-        """What `client` opens, with the origin of every value."""
+    def selection(self, *, embedder: str | None = None) -> Selection:
+        """What `client` opens, with the origin of every value; with another embedder, if one is given."""
         from .. import config
 
         named: dict[str, Any] = {key: value for key, value in self.options.items() if key in _SETTINGS}
+        if embedder is not None:
+            named["embedder"] = embedder
         others = {key: value for key, value in self.options.items() if key not in _SETTINGS}
         return config.resolve(
             backend=self.backend,
@@ -93,17 +95,23 @@ def pair(text: str, flag: str) -> tuple[str, str]:
     return key, value
 
 
-def _options(texts: list[str]) -> dict[str, str]:
+def options(texts: list[str], flag: str = "--option") -> dict[str, str]:
+    """The values of a repeated flag.
+
+    Raises:
+        typer.BadParameter: One is not KEY=VALUE, has a flag of its own, is given twice or cannot be text.
+    """
     found: dict[str, str] = {}
     for text in texts:
-        key, value = pair(text, "--option")
+        key, value = pair(text, flag)
         key = key.replace("-", "_")
         if key in _FLAGS:
-            raise typer.BadParameter(f"Write {_FLAGS[key]} {value} instead of --option {text}.", param_hint="--option")
+            own = flag.removesuffix("option") + _FLAGS[key].removeprefix("--")
+            raise typer.BadParameter(f"Write {own} {value} instead of {flag} {text}.", param_hint=flag)
         if key in _NOT_TEXT:
-            raise typer.BadParameter(f"{key!r} can be given in a program only, not as text.", param_hint="--option")
+            raise typer.BadParameter(f"{key!r} can be given in a program only, not as text.", param_hint=flag)
         if key in found:
-            raise typer.BadParameter(f"{key!r} is given twice.", param_hint="--option")
+            raise typer.BadParameter(f"{key!r} is given twice.", param_hint=flag)
         found[key] = value
     return found
 
@@ -128,7 +136,7 @@ def _common(
         bool, typer.Option("--json", help="Print one JSON document and nothing else.", rich_help_panel=_PANEL)
     ] = False,
 ) -> Common:
-    return Common(backend=backend, profile=profile, storage_dir=storage_dir, options=_options(option or []), json=json)
+    return Common(backend=backend, profile=profile, storage_dir=storage_dir, options=options(option or []), json=json)
 
 
 def with_common(command: Callable[..., None]) -> Callable[..., None]:

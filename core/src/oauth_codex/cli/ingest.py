@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import sysconfig
 import time
@@ -16,16 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .common import Common, Failure, find_store, with_common
-from .finding import OPTIONAL, Found, Survey, reason, survey
-from .loading import Entry, count_chunks, groups, load, open_regular
+from .loading import Entry, count_chunks, groups, load
 from .output import counted, print_failures, print_json, progress, say, size, visible
 
 if TYPE_CHECKING:
     from .. import OAuthCodexClient
+    from ..client.finding import Found, Survey
 
-#: Larger files are not held in memory, but read twice: once for their checksum, once for the upload.
-_IN_MEMORY = 8_000_000
-_ATTRIBUTE = 512
 #: Looks like an id, so it is surely not meant as the name of a new store.
 _ID = re.compile(r"vs_[0-9a-fA-F]{16,}")
 
@@ -106,6 +101,8 @@ def ingest(
     Files that cannot be read are listed with the reason. The exit status is 1
     only if no file at all could be taken.
     """
+    from ..client.finding import survey
+
     if bool(paths) == stdlib:
         raise typer.BadParameter("Give PATH... or --stdlib, one of the two.", param_hint="PATH")
     if not store.strip():
@@ -135,6 +132,8 @@ _NOTHING = (
 
 
 def _standard_library() -> Survey:
+    from ..client.finding import survey
+
     root = Path(sysconfig.get_path("stdlib"))
     if not root.is_dir():
         raise Failure(f"This Python has no folder with its standard library ({root} is none).")
@@ -174,10 +173,12 @@ class _Known:
 
 def _known(client: OAuthCodexClient, store_id: str) -> dict[str, _Known]:
     """The files that were ingested into a store before, by path."""
+    from ..client.contents import PATH, SHA256
+
     known: dict[str, _Known] = {}
     for file in client.vector_stores.files.list(store_id, limit=100):  # newest first
         attributes = file.attributes or {}
-        path, checksum = attributes.get("path"), attributes.get("sha256")
+        path, checksum = attributes.get(PATH), attributes.get(SHA256)
         if not (isinstance(path, str) and isinstance(checksum, str)):
             continue
         if path in known:  # left over when a run was interrupted between adding the new and removing the old
@@ -196,9 +197,12 @@ def _changed(
     advance: Callable[[int], None],
 ) -> Iterator[Entry]:
     """The files that the store does not have as they are, read and with their checksums."""
+    from ..client.contents import PATH, SHA256, fitting, read
+    from ..client.finding import reason
+
     for file in files:
         try:
-            content, checksum = _read(file)
+            content, checksum = read(file.path)
         except OSError as error:
             report.failed.append((file.name, reason(error)))
             advance(1)
@@ -211,36 +215,19 @@ def _changed(
             report.unchanged += 1
             advance(1)
         else:
-            yield Entry(name, content, file.size, {"path": path, "sha256": checksum})
-
-
-def _read(file: Found) -> tuple[bytes | Path, str]:
-    with open_regular(file.path) as stream:
-        if os.fstat(stream.fileno()).st_size > _IN_MEMORY:
-            checksum = hashlib.sha256()
-            while piece := stream.read(1 << 20):
-                checksum.update(piece)
-            return file.path, checksum.hexdigest()
-        content = stream.read()
-    return content, hashlib.sha256(content).hexdigest()
-
-
-def fitting(path: str) -> str:
-    """A path as an attribute can hold it: a long one ends with its checksum, so that it stays unique."""
-    if len(path) <= _ATTRIBUTE:
-        return path
-    mark = hashlib.sha256(path.encode()).hexdigest()[:16]
-    return f"{path[: _ATTRIBUTE - 17]}~{mark}"
+            yield Entry(name, content, file.size, {PATH: path, SHA256: checksum})
 
 
 def _load(
     client: OAuthCodexClient, store_id: str, group: list[Entry], known: dict[str, _Known], report: Report
 ) -> Iterable[str]:
     """Load a group, and return the ids of its files."""
+    from ..client.contents import PATH
+
     loaded = load(client, store_id, group)
     report.failed += loaded.failed
     report.bytes += loaded.bytes
-    paths = {entry.name: entry.attributes["path"] for entry in group}
+    paths = {entry.name: entry.attributes[PATH] for entry in group}
     for name in loaded.ids:
         old = known.get(paths[name])
         if old is None:
@@ -262,6 +249,8 @@ def _remove(client: OAuthCodexClient, file_ids: Iterable[str]) -> None:
 
 
 def _print(report: Report, name: str) -> None:
+    from ..client.finding import OPTIONAL
+
     if report.store_id is not None:
         say(f"{'New store' if report.created else 'Store'} {visible(name)} ({report.store_id})")
     kinds = (("added", report.added), ("replaced", report.replaced), ("unchanged", report.unchanged))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-
-from .finding import reason
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .. import OAuthCodexClient
@@ -87,6 +83,8 @@ def count_chunks(client: OAuthCodexClient, store_id: str, file_ids: Iterable[str
 
 
 def _upload(client: OAuthCodexClient, entries: Sequence[Entry], uploaded: dict[str, Entry], done: Loaded) -> None:
+    from ..client.contents import open_regular
+    from ..client.finding import reason
     from ..errors import BadRequestError
 
     for entry in entries:
@@ -120,20 +118,6 @@ def _delete(client: OAuthCodexClient, uploaded: Mapping[str, Entry], because: Ba
         except Exception as error:
             because.add_note(f"The uploaded file {file_id} could not be deleted again: {error}")
             return
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading; never a link, a pipe or a device that took its place since it was found.
-
-    Raises:
-        OSError: It cannot be opened, or is no regular file.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(None, "It is no regular file any more", str(path))
-    return os.fdopen(descriptor, "rb")
 
 
 def groups(entries: Iterator[Entry], files: int = GROUP_FILES) -> Iterator[list[Entry]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import messages as say
 from ..spi.operations import (
     BATCHES_CREATE,
+    BATCHES_LIST_FILES,
     FILES_CREATE,
     FILES_DELETE,
     STORE_FILES_CREATE,
@@ -31,12 +32,13 @@ from .steps import Step, Steps
 from .uploads import check_kind, check_path, opened
 
 if TYPE_CHECKING:
+    from ..spi.backends import BackgroundWork, Watch
     from ..types.files import FileTypes
 
 _OPTIONS = ("extra_headers", "extra_query", "timeout")
 _ALL_OPTIONS = frozenset((*_OPTIONS, "extra_body"))
 #: Arguments of helpers that are no parameters of an operation, for the hint at a misspelt one.
-_OF_HELPERS = ("file", "max_concurrency", "max_wait_seconds", "poll_interval_ms", "purpose")
+_OF_HELPERS = ("file", "max_concurrency", "max_wait_seconds", "on_progress", "poll_interval_ms", "purpose")
 
 
 def sent(**named: object) -> dict[str, object]:
@@ -278,6 +280,44 @@ class Core:
             _name_file(error, number, files[number])
         yield from self.undo([outcome for outcome in outcomes if isinstance(outcome, str)], error)
         raise error
+
+    def watching(self, key: str, patience: Patience) -> AbstractContextManager[Watch | None]:
+        """News of a store or a file while a block waits for it; None where there is none, or the caller chose a pace."""
+        background: BackgroundWork | None = getattr(self.opened.live(), "background", None)
+        if background is None or patience.fixed_ms is not None:
+            return nullcontext()
+        patience.watching = True
+        return background.watch(key)
+
+    def failed_of(
+        self, vector_store_id: str, batch_id: str, options: Mapping[str, Any]
+    ) -> Steps[list[dict[str, object]]]:
+        """The files of a batch that failed, each with its settings, as a new batch takes them.
+
+        Raises:
+            BadRequestError: None has failed.
+            NotFoundError: There is no such store or batch.
+        """
+        fields: dict[str, object] = {"vector_store_id": vector_store_id, "batch_id": batch_id}
+        fields |= {"filter": "failed", "limit": 100, "order": "asc"}
+        quiet = _without_body(options)
+        entries: list[dict[str, object]] = []
+        while True:
+            page: Any = yield from self.call(BATCHES_LIST_FILES, fields, quiet)
+            for file in page.data:
+                if file.status != "failed":  # a service may ignore the filter
+                    continue
+                entry: dict[str, object] = {"file_id": file.id, "attributes": file.attributes or None}
+                strategy = file.chunking_strategy
+                if strategy is not None and strategy.type == "static":
+                    entry["chunking_strategy"] = strategy.to_dict()
+                entries.append(given(**entry))
+            if not page.has_more:
+                break
+            fields["after"] = page.data[-1].id
+        if not entries:
+            raise say.nothing_failed(batch_id)
+        return entries
 
     def look(
         self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any], patience: Patience

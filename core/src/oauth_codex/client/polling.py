@@ -1,4 +1,4 @@
-"""How long to wait between two looks at something that is being processed, and when to stop waiting."""
+"""How long to wait between two looks at something that is being processed, when to stop waiting, and whom to tell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Patience:
     """When to look again. Made before anything is sent, so that wrong arguments have no effect.
 
     Raises:
-        ParameterValidationError: An interval or a limit is not a finite number of at least 0.
+        ParameterValidationError: An interval or a limit is not a finite number of at least 0, or `on_progress` is no function.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class Patience:
         local: bool,
         poll_interval_ms: object = None,
         max_wait_seconds: object = None,
+        on_progress: object = None,
     ) -> None:
         """Set the terms.
 
@@ -38,6 +39,7 @@ class Patience:
             local: Whether the driver is local; a remote service is asked once a second.
             poll_interval_ms: Milliseconds between two looks; None or omitted for the driver's own pace.
             max_wait_seconds: When to give up; None or omitted for never, 0 for without a single look.
+            on_progress: Told how far it is; None or omitted for nobody.
         """
         fixed = _amount(poll_interval_ms, "poll_interval_ms")
         self._what = what
@@ -48,6 +50,10 @@ class Patience:
         self._interval = fixed / 1000 if fixed is not None else FIRST if local else LONGEST
         self.fixed_ms = fixed
         self._asked = False
+        self._on_progress = _listener(on_progress)
+        self._told: tuple[int, int] | None = None
+        #: Whether news comes by itself, so that nothing was missed since the first look but what came before it.
+        self.watching = False
 
     def headers(self) -> dict[str, str]:
         """Headers of a polling request, as the OpenAI SDK sends them."""
@@ -64,6 +70,23 @@ class Patience:
         wanted = answer.headers.get("openai-poll-after-ms", "")
         if wanted.isascii() and wanted.isdecimal() and int(wanted[:10]) > 0:
             self._interval = int(wanted[:10]) / 1000
+
+    def report(self, done: int, total: int, item: Any) -> None:
+        """Tell the caller how far it is, if that has changed."""
+        if self._on_progress is not None and self._told != (done, total):
+            self._told = done, total
+            self._on_progress(done, total, item)
+
+    def counting(self, total: int) -> Callable[[Any], None]:
+        """Something to call with each item that is done, of so many."""
+        done = 0
+
+        def count(item: Any) -> None:
+            nonlocal done
+            done += 1
+            self.report(done, total, item)
+
+        return count
 
     def check(self, last: Any, what: str | None = None) -> None:
         """Stop waiting if time is up; the first call starts the clock.
@@ -84,11 +107,22 @@ class Patience:
 
     def delay(self) -> float:
         """Seconds until the next look, never beyond the limit."""
+        if self.watching:
+            self.watching = False
+            return 0.0
         interval = self._interval
         self._interval = min(interval * self._growth, max(LONGEST, interval))
         if self._deadline is None:
             return interval
         return max(0.0, min(interval, self._deadline - self._now()))
+
+
+def _listener(value: object) -> Callable[[int, int, Any], object] | None:
+    if value is None or isinstance(value, Omit | NotGiven):
+        return None
+    if not callable(value):
+        raise say.wrong_type("on_progress", value, "a function of done, total and item")
+    return value
 
 
 def _amount(value: object, param: str) -> float | None:

@@ -6,8 +6,11 @@ imported by the async one only, when it is first used.
 
 from __future__ import annotations
 
+import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..types.pages import AsyncCursorPage, AsyncPage, AsyncPaginator, SyncCursorPage, SyncPage
@@ -16,6 +19,8 @@ from .steps import Steps, drive, drive_async
 if TYPE_CHECKING:
     import anyio
     from anyio.lowlevel import RunVar
+
+    from ..spi.backends import Watch
 
 R = TypeVar("R")
 
@@ -40,9 +45,20 @@ class SyncRunner:
     #: In the async runner a call that cancellation cannot interrupt.
     shielded = run
 
+    def heard(self, listener: Callable[..., object] | None) -> Callable[..., object] | None:
+        """What `blocking` may call in place of a function of the caller."""
+        return listener
+
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
+
+    def pause(self, watch: Watch | None, seconds: float, sleep: Callable[[float], object]) -> None:
+        """Wait for news at most so long, or that long if there is nothing that brings news."""
+        if watch is None:
+            sleep(seconds)
+        else:
+            watch.wait(seconds)
 
     def cursor_page(self, function: Callable[..., Steps[Any]], *args: Any) -> SyncCursorPage[Any]:
         """A page of a list."""
@@ -58,15 +74,17 @@ class SyncRunner:
         """An answer as this client gives it."""
         return answer
 
-    def settle(self, tasks: Sequence[Callable[[], Steps[R]]], limit: int) -> list[R | BaseException]:
-        """Run tasks in at most `limit` threads; after a failure none is started, those that run are waited
-        for.
+    def settle(
+        self, tasks: Sequence[Callable[[], Steps[R]]], limit: int, on_done: Callable[[R], object]
+    ) -> list[R | BaseException]:
+        """Run tasks in at most `limit` threads, and tell of each result here; after a failure none is started,
+        those that run are waited for.
 
         Returns:
             The outcome of each task in their order: its result, its exception, or `Unstarted`; and one more
             at the end if the waiting itself was interrupted.
         """
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import ThreadPoolExecutor, as_completed
 
         stopped = False
 
@@ -85,8 +103,14 @@ class SyncRunner:
         try:
             futures = [pool.submit(attempt, task) for task in tasks]
             try:
-                outcomes += [future.result() for future in futures]
-            except BaseException as error:  # the main thread was interrupted while it waited
+                for future in as_completed(futures):
+                    outcome = future.result()
+                    if not isinstance(outcome, BaseException):
+                        on_done(outcome)
+                outcomes = [future.result() for future in futures]
+            except (
+                BaseException
+            ) as error:  # the main thread was interrupted while it waited, or whoever was told failed
                 stopped = True
                 outcomes = [*(future.result() for future in futures), error]
         finally:
@@ -126,6 +150,12 @@ class AsyncRunner:
             self._limiter.set(limiter)
         return await anyio.to_thread.run_sync(function, *args, limiter=limiter, abandon_on_cancel=False)
 
+    def heard(self, listener: Callable[..., object] | None) -> Callable[..., object] | None:
+        """What `blocking` may call in place of a function of the caller, so that this one runs on the event loop."""
+        import anyio.from_thread
+
+        return None if listener is None else partial(anyio.from_thread.run_sync, listener)
+
     async def shielded(self, function: Callable[..., Steps[R]], *args: Any) -> R:
         """Take the steps even though the caller is being cancelled: for undoing what a failed call has done."""
         import anyio
@@ -139,6 +169,25 @@ class AsyncRunner:
         import anyio
 
         await anyio.sleep(seconds)
+
+    async def pause(self, watch: Watch | None, seconds: float, sleep: Callable[[float], Awaitable[object]]) -> None:
+        """Wait for news at most so long, or that long if there is nothing that brings news. No thread waits meanwhile."""
+        import anyio
+
+        if watch is None:
+            await sleep(seconds)
+            return
+        event = anyio.Event()
+        call = _from_any_thread()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the event loop is gone, and nobody waits any more
+                call(event.set)
+
+        watch.wake = wake
+        if not watch.has_news:
+            with anyio.move_on_after(seconds):
+                await event.wait()
 
     def cursor_page(self, function: Callable[..., Steps[Any]], *args: Any) -> AsyncPaginator[Any, AsyncCursorPage[Any]]:
         """A page of a list, still to be awaited or iterated."""
@@ -164,9 +213,11 @@ class AsyncRunner:
             return AsyncPage.over(answer, self.run)
         return answer
 
-    async def settle(self, tasks: Sequence[Callable[[], Steps[R]]], limit: int) -> list[R | BaseException]:
-        """Run tasks in at most `limit` worker threads; after a failure none is started, those that run are
-        waited for.
+    async def settle(
+        self, tasks: Sequence[Callable[[], Steps[R]]], limit: int, on_done: Callable[[R], object]
+    ) -> list[R | BaseException]:
+        """Run tasks in at most `limit` worker threads, and tell of each result here; after a failure none is
+        started, those that run are waited for.
 
         Returns:
             The outcome of each task in their order: its result, its exception, or `Unstarted`; and one more
@@ -184,7 +235,8 @@ class AsyncRunner:
                 if stopped:
                     return
                 try:
-                    outcomes[number] = await self.shielded(tasks[number])
+                    outcomes[number] = outcome = await self.shielded(tasks[number])
+                    on_done(outcome)
                 except BaseException as error:
                     stopped = True
                     outcomes[number] = error
@@ -199,6 +251,18 @@ class AsyncRunner:
         if cancelled is not None:
             outcomes.append(cancelled)
         return outcomes
+
+
+def _from_any_thread() -> Callable[[Callable[[], object]], object]:
+    """What lets the running event loop call something, without waiting for it."""
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:  # the other event loop that anyio knows
+        trio: Any = importlib.import_module("trio")
+        schedule: Callable[[Callable[[], object]], object] = trio.lowlevel.current_trio_token().run_sync_soon
+        return schedule
 
 
 class Unstarted(Exception):

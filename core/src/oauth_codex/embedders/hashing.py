@@ -48,7 +48,7 @@ _SINGLE: Final = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7
 class HashingEmbedder:
     """Embeds words by their spelling. Thread-safe.
 
-    Attributes: see `oauth_codex.spi.embedder.Embedder`.
+    Attributes: see `oauth_codex.spi.embedder.Embedder` and, for `recipe`, `PortableEmbedder` there.
     """
 
     name: Final = "hashing"
@@ -67,6 +67,7 @@ class HashingEmbedder:
             raise ValueError(f"dimension {dimension!r}: not a power of two from 64 to 65536")
         self.dimension: Final = dimension
         self.fingerprint: Final = f"hashing-1:{_GRAM}-grams:{dimension}"
+        self.recipe: Final = ("oauth_codex.embedders.hashing:HashingEmbedder", {"dimension": dimension})
         self._cache = _Features(dimension)
 
     def embed(self, texts: Sequence[str], *, kind: Literal["document", "query"]) -> Vectors:

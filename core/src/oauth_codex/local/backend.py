@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from ..errors import ConfigurationError
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError, StorageBusyError, StorageError
 from ..spi.capabilities import Capabilities
 from ..spi.driver import DriverContext
 from ..spi.index import VectorIndexProvider
 from .batches import LocalBatches
+from .catalog import remnants
 from .catalog.catalog import Catalog
 from .catalog.expiry import Expiry
 from .engine import Engine
 from .files import LocalFiles
 from .ingest.engine import Ingest
+from .ingest.workers import Workers
 from .search.engine import Search
 from .vector_stores import LocalVectorStores
+
+if TYPE_CHECKING:
+    from ..spi.copying import Copying
+    from ..spi.maintenance import Maintenance
 
 
 class LocalBackend:
     """A backend over a catalog; the vector index beside it is a cache. Thread-safe.
 
-    Opening takes up work that a dead process left. `scoped` views share everything, and only the backend itself closes it.
+    Opening takes up work that was left: at once, or in workers where `ingest` is `background`. `scoped` views share everything, and
+    only the backend itself closes it.
     """
 
     def __init__(
@@ -37,13 +46,6 @@ class LocalBackend:
                 f'The driver {name!r} needs an embedder, and none was given: give embedder=, for instance "hashing".',
                 key="embedder",
             )
-        if context.ingest != "inline":
-            raise ConfigurationError(
-                f"ingest={context.ingest!r} is not available in this version; files are processed before a call returns."
-                ' Use ingest="inline", or leave it out.',
-                key="ingest",
-                value=context.ingest,
-            )
         limit = index_provider.traits.max_dimension
         if limit is not None and embedder.dimension > limit:
             raise ConfigurationError(
@@ -52,14 +54,15 @@ class LocalBackend:
                 key="embedder",
                 value=embedder.name,
             )
+        expiry = Expiry(catalog)
         engine = Engine(
             catalog,
             context,
             capabilities,
             embedder,
-            Ingest(catalog, context, embedder),
+            Ingest(catalog, context, embedder, expiry),
             Search(catalog, index_provider, context, embedder, name),
-            Expiry(catalog),
+            expiry,
         )
         self._bind(engine, name, context.namespace, owner=True)
         try:
@@ -71,7 +74,14 @@ class LocalBackend:
                     before,
                     name,
                 )
-            engine.ingest.drain()
+            try:
+                remnants.sweep(catalog)
+            except (StorageError, StorageBusyError) as error:  # waste, which harms nobody
+                context.logger.warning("What a crash has left in blobs/ stays there for now: %s", error)
+            if engine.ingest.workers is None:
+                engine.ingest.drain()
+            else:
+                engine.ingest.workers.begin()
         except BaseException:
             self.close()
             raise
@@ -80,6 +90,7 @@ class LocalBackend:
         self._engine = engine
         self._name = name
         self._must_close = owner
+        self._namespace = namespace
         self._files = LocalFiles(engine, namespace)
         self._vector_stores = LocalVectorStores(engine, namespace)
         self._batches = LocalBatches(engine, namespace)
@@ -109,6 +120,27 @@ class LocalBackend:
         """The file batches."""
         return self._batches
 
+    @property
+    def background(self) -> Workers | None:
+        """Those who process files; None where that is done before a call returns."""
+        return self._engine.ingest.workers
+
+    @property
+    def maintenance(self) -> Maintenance | None:
+        """Looks after the storage; None for a view of one namespace."""
+        if not self._must_close:
+            return None
+        from .maintenance.service import LocalMaintenance
+
+        return LocalMaintenance(self._engine, self._name)
+
+    @property
+    def copying(self) -> Copying:
+        """Gives and takes objects as they are."""
+        from .copying.service import LocalCopying
+
+        return LocalCopying(self._engine, self._namespace)
+
     def scoped(self, namespace: str) -> LocalBackend:
         """The same storage seen from another namespace."""
         view = LocalBackend.__new__(LocalBackend)
@@ -124,5 +156,6 @@ class LocalBackend:
         """Let go of everything; what was acknowledged stays. A second call, and a view's, does nothing."""
         if self._must_close:
             self._must_close = False
+            self._engine.ingest.close()
             self._engine.search.close()
             self._engine.catalog.close()

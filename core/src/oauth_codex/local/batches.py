@@ -8,7 +8,7 @@ from ..spi import requests as r
 from ..spi.backends import Listing
 from ..types.file_batches import VectorStoreFileBatch
 from ..types.vector_stores import VectorStoreFile
-from .catalog import attachments, batches, files, jobs, stores
+from .catalog import attachments, batches, files, stores
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -39,11 +39,9 @@ class LocalBatches:
                 now,
             )
             batches.insert(connection, namespace, batch_id, store.id, admitted.ids, now)
-            if admitted.pending:
-                jobs.announce(connection, namespace, store.id, admitted.pending, now, engine.ingest.owner)
+            announced = engine.ingest.announce(connection, namespace, store.id, admitted.pending)
             stores.touch(connection, store, now)
-        if admitted.pending:
-            engine.ingest.begin(namespace, store.id, admitted.pending)
+        engine.ingest.begin(namespace, store.id, announced)
         return self._read(request.vector_store_id, batch_id)
 
     def retrieve(self, request: r.FileBatchRetrieve) -> VectorStoreFileBatch:
@@ -62,6 +60,7 @@ class LocalBatches:
             batch = batches.require(connection, self._namespace, store, request.batch_id)
             batches.cancel(connection, self._namespace, batch)
             batch = batches.require(connection, self._namespace, store, request.batch_id)
+        self._engine.ingest.queue.changes.tell([store.public_id])
         return batches.to_model(batch, store.public_id)
 
     def list_files(self, request: r.FileBatchListFiles) -> Listing[VectorStoreFile]:

@@ -102,6 +102,33 @@ def read(cache: Path) -> tuple[dict[str, Any], Path] | None:
     return None
 
 
+def check(cache: Path) -> None:
+    """Read the contents of a cache, and not only their sizes.
+
+    Raises:
+        Torn: Something is missing, or is not as it was written.
+    """
+    found = read(cache)
+    while found is not None:
+        facts, folder = found
+        try:
+            for name, described in facts["files"].items():
+                if _checksum(folder / name) != described[2]:
+                    raise Torn(f"the contents of {name} were changed")
+            return
+        except FileNotFoundError as error:
+            found = read(cache)
+            if found is not None and found[1] == folder:
+                raise Torn(f"{error.filename!r} is gone") from error
+
+
+def tidy(cache: Path) -> None:
+    """Remove what a crash has left in a cache."""
+    found = _facts(cache)
+    if isinstance(found, dict):
+        _sweep(cache, cache / str(found["folder"]))
+
+
 def remove(folder: Path) -> None:
     """Remove a cache, or one of its folders; one that is gone already is no error."""
     if folder.exists():

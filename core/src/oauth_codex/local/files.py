@@ -44,6 +44,8 @@ class LocalFiles:
                     expires_at=files.expiry(request.purpose, request.expires_after, now),
                     now=now,
                 )
+        if self._engine.ingest.workers is not None:
+            self._engine.ingest.workers.expect(row.bytes)
         return files.to_model(row)
 
     def retrieve(self, request: r.FileRetrieve) -> FileObject:

@@ -56,7 +56,7 @@ class MatrixProvider:
 
     @property
     def traits(self) -> IndexTraits:
-        return IndexTraits(exact=True, among=True, cosines=True)
+        return IndexTraits(exact=True, among=True, cosines=True, caches=("matrix",))
 
     def open(self, spec: IndexSpec) -> MatrixIndex:
         return MatrixIndex(spec, None if self._directory is None else self._directory / f"{spec.id}.matrix")

@@ -16,9 +16,10 @@ from ..types.vector_stores import (
     VectorStoreFile,
     VectorStoreFileDeleted,
 )
-from .catalog import attachments, blobs, files, jobs, stores
+from .catalog import attachments, blobs, files, stores
 
 if TYPE_CHECKING:
+    from .catalog.jobs import Claims
     from .engine import Engine
 
 
@@ -50,8 +51,8 @@ class LocalVectorStores:
             )
             if not request.file_ids:
                 return stores.to_model(store, now, [])
-            pending = self._attach(connection, store, request.file_ids, now)
-        self._engine.ingest.begin(self._namespace, store.id, pending)
+            announced = self._attach(connection, store, request.file_ids, now)
+        self._engine.ingest.begin(self._namespace, store.id, announced)
         return self._read(store.public_id)
 
     def retrieve(self, request: r.VectorStoreRetrieve) -> VectorStore:
@@ -72,7 +73,7 @@ class LocalVectorStores:
             changes["expires_days"] = request.expires_after
         if request.model_extra:
             changes["extra"] = request.model_extra
-        pending: Sequence[int] = ()
+        announced: Claims = {}
         with self._engine.catalog.write() as connection:
             store = stores.require_active(connection, self._namespace, request.vector_store_id, now)
             if request.file_ids is not None:
@@ -82,10 +83,10 @@ class LocalVectorStores:
                 leaving = [attachment for file, attachment in present.items() if file not in wanted]
                 attachments.detach(connection, self._namespace, store.id, leaving, now)
                 coming = [file for file in request.file_ids if file not in present]
-                pending = self._attach(connection, store, coming, now)
+                announced = self._attach(connection, store, coming, now)
             stores.update(connection, store, changes, now)
-        if pending:
-            self._engine.ingest.begin(self._namespace, store.id, pending)
+        if request.file_ids is not None:
+            self._engine.ingest.begin(self._namespace, store.id, announced)
         return self._read(store.public_id)
 
     def list(self, request: r.VectorStoreList) -> Listing[VectorStore]:
@@ -126,7 +127,8 @@ class LocalVectorStores:
         engine.now(namespace)
         public_id = engine.context.new_id("file-")
         with blobs.spool(engine.catalog.directory, request.stream, engine.capabilities.max_file_bytes) as content:
-            upload = engine.ingest.upload if content.data is not None else engine.ingest.upload_large
+            now = content.data is not None and engine.ingest.workers is None
+            upload = engine.ingest.upload if now else engine.ingest.upload_announced
             row = upload(namespace, request, content, public_id)
         return attachments.to_model(row, request.vector_store_id)
 
@@ -191,14 +193,13 @@ class LocalVectorStores:
 
     # -- pieces --------------------------------------------------------------------------------------------------------
 
-    def _attach(self, connection: Connection, store: Row[Any], file_ids: Sequence[str], now: int) -> Sequence[int]:
-        """Attach files that the store does not have, and announce the work; the attachments are to be processed."""
+    def _attach(self, connection: Connection, store: Row[Any], file_ids: Sequence[str], now: int) -> Claims:
+        """Attach files that the store does not have, and announce the work, which `Ingest.begin` begins."""
         if not file_ids:
-            return []
+            return {}
         rows = files.require_many(connection, self._namespace, file_ids, now)
         pending = attachments.insert(connection, self._namespace, store.id, [(row, None, None) for row in rows], now)
-        jobs.announce(connection, self._namespace, store.id, pending, now, self._engine.ingest.owner)
-        return pending
+        return self._engine.ingest.announce(connection, self._namespace, store.id, pending)
 
     def _read(self, public_id: str, *, brief: bool = False) -> VectorStore:
         now = self._engine.now(self._namespace)

@@ -6,16 +6,18 @@ from .backends import (
     AsyncBackend,
     AsyncStream,
     Backend,
+    BackgroundWork,
     BatchBackend,
     FileBackend,
     Listing,
     ParsedContent,
     SearchResults,
     VectorStoreBackend,
+    Watch,
 )
 from .capabilities import LOCAL, Capabilities
 from .driver import INTERFACE, Clock, Driver, DriverContext, IdSource, time_ordered_id
-from .embedder import Embedder, EmbedderRecord, WordEmbedder
+from .embedder import Embedder, EmbedderRecord, PortableEmbedder, WordEmbedder
 from .index import IndexLost, IndexSpec, IndexTraits, ScoringIndex, VectorIndex, VectorIndexProvider
 from .paging import Position
 from .parts import Chunker, Parser, QueryRewriter, Reranker
@@ -26,6 +28,7 @@ __all__ = [
     "AsyncBackend",
     "AsyncStream",
     "Backend",
+    "BackgroundWork",
     "BatchBackend",
     "Capabilities",
     "Chunker",
@@ -42,6 +45,7 @@ __all__ = [
     "Listing",
     "ParsedContent",
     "Parser",
+    "PortableEmbedder",
     "Position",
     "QueryRewriter",
     "Reranker",
@@ -50,6 +54,7 @@ __all__ = [
     "VectorIndex",
     "VectorIndexProvider",
     "VectorStoreBackend",
+    "Watch",
     "WordEmbedder",
     "time_ordered_id",
 ]

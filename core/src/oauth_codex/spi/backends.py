@@ -6,7 +6,7 @@ other exception is a failure of the driver and reaches the caller as `StorageErr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -23,6 +23,8 @@ from ..types.vector_stores import (
 from .paging import Position
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from . import requests as r
     from .capabilities import Capabilities
 
@@ -163,6 +165,60 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Let go of everything; what was acknowledged stays."""
+        ...
+
+
+class Watch(Protocol):
+    """Waits for news of one store or file, as a context: news counts from its beginning on."""
+
+    #: Called from any thread when there is news; it must return at once.
+    wake: Callable[[], object] | None
+
+    def __enter__(self) -> Watch: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was settled since `clear`."""
+        ...
+
+    def clear(self) -> None:
+        """Forget older news; called before looking."""
+        ...
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for news at most so long, and return whether there is some."""
+        ...
+
+
+class BackgroundWork(Protocol):
+    """Workers of a backend that processes files after a call has returned. A backend that has them offers them as its attribute
+    `background`; polling then waits for news instead of looking at an interval, and `oauth-codex worker` can drive it.
+    """
+
+    @property
+    def completed(self) -> int:
+        """Files that were completed by this process."""
+        ...
+
+    @property
+    def failed(self) -> int:
+        """Files that failed in this process."""
+        ...
+
+    def left(self) -> tuple[int, int]:
+        """Files that are not settled, of all namespaces: those that can be done here, and those that another embedder needs."""
+        ...
+
+    def start(self, threads: int) -> None:
+        """Work with so many threads from now on."""
+        ...
+
+    def watch(self, key: str) -> Watch:
+        """Something to wait with for news of the store or the file of that id. What other processes settle is no news."""
         ...
 
 

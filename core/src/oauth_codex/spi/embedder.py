@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +53,18 @@ class WordEmbedder(Embedder, Protocol):
     def embed_words(self, counts: WordCounts) -> Vectors:
         """Vectors of the chunks of a document, equal to what `embed` gives for text of the same words."""
         ...
+
+
+@runtime_checkable
+class PortableEmbedder(Embedder, Protocol):
+    """An embedder that is cheap to make and that another process can make too, so that vectors are made where files are read.
+
+    Attributes:
+        recipe: Import string (`module:callable`) and keywords, of JSON types, that make an embedder of the same fingerprint.
+    """
+
+    @property
+    def recipe(self) -> tuple[str, dict[str, Any]]: ...
 
 
 @dataclass(frozen=True, kw_only=True)

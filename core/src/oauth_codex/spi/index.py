@@ -45,12 +45,15 @@ class IndexTraits:
         among: `query` takes `among`; without it the engine searches candidate sets by itself.
         cosines: The indexes are `ScoringIndex`es; without it the engine keeps a second copy of the vectors to score hits.
         max_dimension: Largest dimension, or None.
+        caches: Endings of the folders `<index id>.<ending>` that the indexes keep in `cache/`, so that those of other drivers can
+            be cleared away; None keeps everything.
     """
 
     exact: bool
     among: bool
     cosines: bool
     max_dimension: int | None = None
+    caches: tuple[str, ...] | None = None
 
 
 class IndexLost(Exception):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NotRequired, Required, TypedDict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, Required, TypedDict
 
 from .sentinels import NotGiven
 
 if TYPE_CHECKING:
     import httpx
+
+
+#: Called with what is done, what there is to do, and the object that was seen: `on_progress(done, total, item)`.
+OnProgress = Callable[[int, int, Any], object]
 
 
 class RequestOptions(TypedDict, total=False):

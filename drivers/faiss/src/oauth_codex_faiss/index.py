@@ -73,7 +73,7 @@ class FaissProvider:
     @property
     def traits(self) -> IndexTraits:
         kept = self.options.quantisation == "none"
-        return IndexTraits(exact=kept and self.options.index == "flat", among=True, cosines=kept)
+        return IndexTraits(exact=kept and self.options.index == "flat", among=True, cosines=kept, caches=("faiss",))
 
     def open(self, spec: IndexSpec) -> FaissIndex:
         return FaissIndex(spec, self)

@@ -13,6 +13,7 @@ from ..base import Core
 from ..opening import Arguments
 from ..running import AsyncRunner
 from .files import AsyncFiles
+from .maintenance import AsyncMaintenance
 from .vector_stores import AsyncVectorStores
 
 if TYPE_CHECKING:
@@ -123,6 +124,11 @@ class AsyncOAuthCodexClient:
     def vector_stores(self) -> AsyncVectorStores:
         """Vector stores."""
         return AsyncVectorStores(self._core, self._runner)
+
+    @cached_property
+    def maintenance(self) -> AsyncMaintenance:
+        """Looking after the storage."""
+        return AsyncMaintenance(self._core, self._runner)
 
     @cached_property
     def beta(self) -> AsyncBeta:

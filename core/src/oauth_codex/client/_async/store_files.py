@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ...types.files import FileBytes, FileTypes
     from ...types.pages import AsyncCursorPaginator, AsyncPagePaginator
-    from ...types.params import ChunkingStrategyParam, RequestOptions
+    from ...types.params import ChunkingStrategyParam, OnProgress, RequestOptions
     from ...types.vector_stores import (
         AttributeValue,
         FileContentResponse,
@@ -120,6 +120,7 @@ class AsyncVectorStoreFiles:
         attributes: Mapping[str, AttributeValue] | Omit | None = omit,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         chunking_strategy: ChunkingStrategyParam | Mapping[str, Any] | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFile: ...
@@ -132,6 +133,7 @@ class AsyncVectorStoreFiles:
         attributes: Mapping[str, AttributeValue] | Omit | None = omit,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         chunking_strategy: ChunkingStrategyParam | Mapping[str, Any] | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFile: ...
@@ -144,6 +146,7 @@ class AsyncVectorStoreFiles:
         attributes: Mapping[str, AttributeValue] | Omit | None = omit,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         chunking_strategy: ChunkingStrategyParam | Mapping[str, Any] | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFile:
@@ -155,6 +158,7 @@ class AsyncVectorStoreFiles:
             attributes: What searches can filter by.
             poll_interval_ms: Milliseconds between two looks; by default the driver's own pace.
             max_wait_seconds: When to give up; by default never.
+            on_progress: Called as `on_progress(done, 1, item)` with the file, at first and when it is done.
             chunking_strategy: How to split it.
             **options: Options of the calls, see `RequestOptions`.
 
@@ -165,7 +169,7 @@ class AsyncVectorStoreFiles:
             PollTimeoutError: It took too long; the file stays attached.
             NotFoundError: There is no such store or file.
         """
-        patience = self._patience(file_id, poll_interval_ms, max_wait_seconds)
+        patience = self._patience(file_id, poll_interval_ms, max_wait_seconds, on_progress)
         fields = _attachment(vector_store_id, file_id, attributes, chunking_strategy)
         found: VectorStoreFile = await self._runner.run(self._core.call, STORE_FILES_CREATE, fields, options)
         return await self._wait(vector_store_id, file_id, patience, options, found)
@@ -351,6 +355,7 @@ class AsyncVectorStoreFiles:
         vector_store_id: str,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFile: ...
     @overload
@@ -361,6 +366,7 @@ class AsyncVectorStoreFiles:
         *,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFile: ...
     @either_style("file_id")
@@ -371,6 +377,7 @@ class AsyncVectorStoreFiles:
         *,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFile:
         """Wait until a file of a vector store was processed.
@@ -380,6 +387,7 @@ class AsyncVectorStoreFiles:
             file_id: Id of the file.
             poll_interval_ms: Milliseconds between two looks; by default the driver's own pace.
             max_wait_seconds: When to give up, 0 for without a single look; by default never.
+            on_progress: Called as `on_progress(done, 1, item)` with the file, at first and when it is done.
             **options: Options of the calls, see `RequestOptions`.
 
         Returns:
@@ -389,7 +397,7 @@ class AsyncVectorStoreFiles:
             PollTimeoutError: It took too long; `.last` is the file as last seen.
             NotFoundError: There is no such store, or the file is not in it.
         """
-        patience = self._patience(file_id, poll_interval_ms, max_wait_seconds)
+        patience = self._patience(file_id, poll_interval_ms, max_wait_seconds, on_progress)
         return await self._wait(vector_store_id, file_id, patience, options, None)
 
     async def upload(
@@ -436,6 +444,7 @@ class AsyncVectorStoreFiles:
         attributes: Mapping[str, AttributeValue] | Omit | None = omit,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         chunking_strategy: ChunkingStrategyParam | Mapping[str, Any] | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFile:
@@ -448,6 +457,7 @@ class AsyncVectorStoreFiles:
             attributes: What searches can filter by.
             poll_interval_ms: Milliseconds between two looks; by default the driver's own pace.
             max_wait_seconds: When to give up; by default never.
+            on_progress: Called as `on_progress(done, 1, item)` with the file, at first and when it is done.
             chunking_strategy: How to split it.
             **options: Options of the calls, see `RequestOptions`.
 
@@ -459,7 +469,7 @@ class AsyncVectorStoreFiles:
             TypeError: `file` is none of the accepted kinds.
             NotFoundError: There is no such store.
         """
-        patience = self._patience("", poll_interval_ms, max_wait_seconds)
+        patience = self._patience("", poll_interval_ms, max_wait_seconds, on_progress)
         found = await self.upload(
             vector_store_id,
             file=file,
@@ -470,13 +480,16 @@ class AsyncVectorStoreFiles:
         )
         return await self._wait(vector_store_id, found.id, patience, options, found)
 
-    def _patience(self, file_id: str, poll_interval_ms: object, max_wait_seconds: object) -> Patience:
+    def _patience(
+        self, file_id: str, poll_interval_ms: object, max_wait_seconds: object, on_progress: object
+    ) -> Patience:
         return Patience(
             f"vector store file '{file_id}'",
             now=self._now,
             local=self._core.local,
             poll_interval_ms=poll_interval_ms,
             max_wait_seconds=max_wait_seconds,
+            on_progress=on_progress,
         )
 
     async def _wait(
@@ -489,15 +502,24 @@ class AsyncVectorStoreFiles:
     ) -> VectorStoreFile:
         fields = {"vector_store_id": vector_store_id, "file_id": file_id}
         what = f"vector store file '{file_id}'"
-        while found is None or found.status == "in_progress":
-            patience.check(found, what)
-            if found is not None:
-                await self._sleep(patience.delay())
+        with self._core.watching(file_id, patience) as watch:
+            while found is None or found.status == "in_progress":
                 patience.check(found, what)
-            found = await self._runner.run(self._core.look, STORE_FILES_RETRIEVE, fields, options, patience)
+                if found is not None:
+                    _report(patience, found)
+                    await self._runner.pause(watch, patience.delay(), self._sleep)
+                    patience.check(found, what)
+                if watch is not None:
+                    watch.clear()
+                found = await self._runner.run(self._core.look, STORE_FILES_RETRIEVE, fields, options, patience)
+        _report(patience, found)
         return found
 
 
 def _attachment(vector_store_id: str, file_id: str, attributes: object, chunking_strategy: object) -> dict[str, object]:
     fields = given(attributes=attributes, chunking_strategy=chunking_strategy)
     return {**fields, "vector_store_id": vector_store_id, "file_id": file_id}
+
+
+def _report(patience: Patience, file: VectorStoreFile) -> None:
+    patience.report(int(file.status != "in_progress"), 1, file)

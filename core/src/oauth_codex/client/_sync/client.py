@@ -14,6 +14,7 @@ from ..base import Core
 from ..opening import Arguments
 from ..running import SyncRunner
 from .files import Files
+from .maintenance import Maintenance
 from .vector_stores import VectorStores
 
 if TYPE_CHECKING:
@@ -123,6 +124,11 @@ class OAuthCodexClient:
     def vector_stores(self) -> VectorStores:
         """Vector stores."""
         return VectorStores(self._core, self._runner)
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """Looking after the storage."""
+        return Maintenance(self._core, self._runner)
 
     @cached_property
     def beta(self) -> Beta:

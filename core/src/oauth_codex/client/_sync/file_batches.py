@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ...types.file_batches import VectorStoreFileBatch
     from ...types.files import FileTypes
     from ...types.pages import SyncCursorPage
-    from ...types.params import BatchFileParam, ChunkingStrategyParam, RequestOptions
+    from ...types.params import BatchFileParam, ChunkingStrategyParam, OnProgress, RequestOptions
     from ...types.vector_stores import AttributeValue, VectorStoreFile
 
 
@@ -91,6 +91,7 @@ class FileBatches:
         attributes: Mapping[str, AttributeValue] | Omit | None = omit,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         chunking_strategy: ChunkingStrategyParam | Mapping[str, Any] | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFileBatch:
@@ -103,6 +104,7 @@ class FileBatches:
             attributes: Attributes of all files of `file_ids`.
             poll_interval_ms: Milliseconds between two looks; by default the driver's own pace.
             max_wait_seconds: When to give up; by default never.
+            on_progress: Called as `on_progress(done, total, item)` with the batch, whenever more of it is done.
             chunking_strategy: How to split the files of `file_ids`.
             **options: Options of the calls, see `RequestOptions`.
 
@@ -114,7 +116,7 @@ class FileBatches:
             ParameterValidationError: Neither or both are given, or an argument is wrong.
             NotFoundError: There is no such store, or a file does not exist.
         """
-        patience = self._patience("", poll_interval_ms, max_wait_seconds)
+        patience = self._patience("", poll_interval_ms, max_wait_seconds, on_progress)
         fields = _fields(vector_store_id, file_ids, files, attributes, chunking_strategy)
         found: VectorStoreFileBatch = self._runner.run(self._core.call, BATCHES_CREATE, fields, options)
         return self._wait(vector_store_id, found.id, patience, options, found)
@@ -175,6 +177,39 @@ class FileBatches:
         """
         fields = {"vector_store_id": vector_store_id, "batch_id": batch_id}
         found: VectorStoreFileBatch = self._runner.run(self._core.call, BATCHES_CANCEL, fields, options)
+        return found
+
+    @overload
+    def retry_failed(
+        self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
+    ) -> VectorStoreFileBatch: ...
+    @overload
+    def retry_failed(
+        self, vector_store_id: str, batch_id: str, **options: Unpack[RequestOptions]
+    ) -> VectorStoreFileBatch: ...
+    @either_style("batch_id")
+    def retry_failed(
+        self, vector_store_id: str, batch_id: str, **options: Unpack[RequestOptions]
+    ) -> VectorStoreFileBatch:
+        """Attach the files of a batch that failed once more, with the settings that they had.
+
+        They leave the old batch, which keeps the others.
+
+        Args:
+            vector_store_id: Id of the store.
+            batch_id: Id of the batch.
+            **options: Options of the calls, see `RequestOptions`.
+
+        Returns:
+            A new batch of these files.
+
+        Raises:
+            BadRequestError: No file of the batch has failed (code `nothing_failed`).
+            NotFoundError: There is no such store or batch.
+        """
+        entries = self._runner.run(self._core.failed_of, vector_store_id, batch_id, options)
+        fields: dict[str, object] = {"vector_store_id": vector_store_id, "files": entries}
+        found: VectorStoreFileBatch = self._runner.run(self._core.call, BATCHES_CREATE, fields, options)
         return found
 
     @overload
@@ -247,6 +282,7 @@ class FileBatches:
         vector_store_id: str,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFileBatch: ...
     @overload
@@ -257,6 +293,7 @@ class FileBatches:
         *,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFileBatch: ...
     @either_style("batch_id")
@@ -267,6 +304,7 @@ class FileBatches:
         *,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFileBatch:
         """Wait until no file of a batch is in progress any more.
@@ -276,6 +314,7 @@ class FileBatches:
             batch_id: Id of the batch.
             poll_interval_ms: Milliseconds between two looks; by default the driver's own pace.
             max_wait_seconds: When to give up, 0 for without a single look; by default never.
+            on_progress: Called as `on_progress(done, total, item)` with the batch, whenever more of it is done.
             **options: Options of the calls, see `RequestOptions`.
 
         Returns:
@@ -285,7 +324,7 @@ class FileBatches:
             PollTimeoutError: It took too long; `.last` is the batch as last seen.
             NotFoundError: There is no such store or batch.
         """
-        patience = self._patience(batch_id, poll_interval_ms, max_wait_seconds)
+        patience = self._patience(batch_id, poll_interval_ms, max_wait_seconds, on_progress)
         return self._wait(vector_store_id, batch_id, patience, options, None)
 
     def upload_and_poll(
@@ -299,6 +338,7 @@ class FileBatches:
         attributes: Mapping[str, AttributeValue] | Omit | None = omit,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
+        on_progress: OnProgress | Omit | None = omit,
         chunking_strategy: ChunkingStrategyParam | Mapping[str, Any] | Omit | None = omit,
         **options: Unpack[RequestOptions],
     ) -> VectorStoreFileBatch:
@@ -317,6 +357,8 @@ class FileBatches:
             attributes: Attributes of all files.
             poll_interval_ms: Milliseconds between two looks; by default the driver's own pace.
             max_wait_seconds: When to give up waiting for the processing; by default never.
+            on_progress: Called as `on_progress(done, total, item)`: first with the id of each file of `files`
+                that was uploaded, then with the batch, whenever more of it is done.
             chunking_strategy: How to split the files.
             **options: Options of the calls, see `RequestOptions`.
 
@@ -330,11 +372,11 @@ class FileBatches:
             Exception: Whatever the first failing upload raised, with a note that says which file it was.
         """
         checked_id("vector_store_id", vector_store_id)
-        patience = self._patience("", poll_interval_ms, max_wait_seconds)
+        patience = self._patience("", poll_interval_ms, max_wait_seconds, on_progress)
         sources = several(files)
         fields = _fields(vector_store_id, tuple(file_ids), None, attributes, chunking_strategy)
         tasks = self._runner.run(self._core.batch_plan, fields, sources, purpose, max_concurrency, options)
-        outcomes = self._runner.settle(tasks, max_concurrency)
+        outcomes = self._runner.settle(tasks, max_concurrency, patience.counting(len(tasks)))
         uploaded = self._runner.shielded(self._core.uploaded, outcomes, sources)
         try:
             fields["file_ids"] = [*file_ids, *uploaded]
@@ -344,13 +386,16 @@ class FileBatches:
             raise
         return self._wait(vector_store_id, found.id, patience, options, found)
 
-    def _patience(self, batch_id: str, poll_interval_ms: object, max_wait_seconds: object) -> Patience:
+    def _patience(
+        self, batch_id: str, poll_interval_ms: object, max_wait_seconds: object, on_progress: object
+    ) -> Patience:
         return Patience(
             f"vector store file batch '{batch_id}'",
             now=self._now,
             local=self._core.local,
             poll_interval_ms=poll_interval_ms,
             max_wait_seconds=max_wait_seconds,
+            on_progress=on_progress,
         )
 
     def _wait(
@@ -363,12 +408,17 @@ class FileBatches:
     ) -> VectorStoreFileBatch:
         fields = {"vector_store_id": vector_store_id, "batch_id": batch_id}
         what = f"vector store file batch '{batch_id}'"
-        while found is None or found.file_counts.in_progress > 0:
-            patience.check(found, what)
-            if found is not None:
-                self._sleep(patience.delay())
+        with self._core.watching(vector_store_id, patience) as watch:
+            while found is None or found.file_counts.in_progress > 0:
                 patience.check(found, what)
-            found = self._runner.run(self._core.look, BATCHES_RETRIEVE, fields, options, patience)
+                if found is not None:
+                    _report(patience, found)
+                    self._runner.pause(watch, patience.delay(), self._sleep)
+                    patience.check(found, what)
+                if watch is not None:
+                    watch.clear()
+                found = self._runner.run(self._core.look, BATCHES_RETRIEVE, fields, options, patience)
+        _report(patience, found)
         return found
 
 
@@ -377,3 +427,8 @@ def _fields(
 ) -> dict[str, object]:
     fields = given(file_ids=file_ids, files=files, attributes=attributes, chunking_strategy=chunking_strategy)
     return {**fields, "vector_store_id": checked_id("vector_store_id", vector_store_id)}
+
+
+def _report(patience: Patience, batch: VectorStoreFileBatch) -> None:
+    counts = batch.file_counts
+    patience.report(counts.total - counts.in_progress, counts.total, batch)

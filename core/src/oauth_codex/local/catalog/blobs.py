@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, TypeVar
 from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, insert, select
 
 from ...errors import BadRequestError, StorageBusyError, StorageError
+from . import locks
 from .catalog import Catalog, as_json, each, inserted_id
 from .tables import attachments, files
 from .tables import blobs as table
@@ -61,6 +62,8 @@ class Content:
     size: int
     data: bytes | None
     path: Path | None
+    #: The temporary file, opened: for as long as it is, others see that somebody is at work on it.
+    handle: BinaryIO | None = None
 
 
 @contextmanager
@@ -83,6 +86,8 @@ def spool(directory: Path | None, source: bytes | BinaryIO, most: int | None = N
     finally:
         if content.path is not None:
             content.path.unlink(missing_ok=True)
+        if content.handle is not None:
+            content.handle.close()
 
 
 def _small(data: bytes, most: int | None) -> Content:
@@ -116,20 +121,23 @@ def _spooled(directory: Path | None, stream: BinaryIO, most: int | None) -> Cont
             with _on_disk():
                 target.flush()
                 os.fsync(target.fileno())
-                target.close()
     except BaseException:
         if target is not None and path is not None:
             target.close()
             path.unlink(missing_ok=True)
         raise
-    return Content(digest.hexdigest(), size, None if path else b"".join(held), path)
+    return Content(digest.hexdigest(), size, None if path else b"".join(held), path, target)
 
 
 def _temporary(directory: Path) -> tuple[BinaryIO, Path]:
     folder = directory / "blobs"
     folder.mkdir(mode=0o700, exist_ok=True)
-    handle, name = tempfile.mkstemp(PARTIAL_SUFFIX, PARTIAL_PREFIX, folder)  # made with mode 0600
-    return os.fdopen(handle, "wb", buffering=0), Path(name)
+    while True:
+        handle, name = tempfile.mkstemp(PARTIAL_SUFFIX, PARTIAL_PREFIX, folder)  # made with mode 0600
+        locks.mark(handle)
+        if os.fstat(handle).st_nlink:  # else it was taken for a remnant before it was marked
+            return os.fdopen(handle, "wb", buffering=0), Path(name)
+        os.close(handle)
 
 
 def store(connection: Connection, namespace: str, content: bytes | Content) -> int:
@@ -146,6 +154,7 @@ def store(connection: Connection, namespace: str, content: bytes | Content) -> i
         return int(found)
     if content.path is not None:
         with _on_disk():
+            Catalog.of(connection).at_end(locks.share(content.path.parent))
             _keep(content.path, content.path.with_name(content.digest), content.size)
         content.path = None
     done = connection.execute(_INSERT, {**key, "size": content.size, "data": content.data})
@@ -214,18 +223,29 @@ def release(connection: Connection, namespace: str, blob_ids: Sequence[int]) -> 
     digests = [row.digest for row in gone if row.on_disk]
     if digests:
         catalog = Catalog.of(connection)
+        assert catalog.directory is not None
+        catalog.at_end(locks.share(catalog.directory / "blobs"))
         catalog.after_commit(lambda: _unlink(catalog, digests))
 
 
 def _unlink(catalog: Catalog, digests: list[str]) -> None:
-    """Remove files that no row of any namespace needs, under the write lock: another writer may just be storing one again."""
+    """Remove files that no row of any namespace needs, under the write lock: another writer may just be storing one again.
+
+    While somebody needs the files to stay, they do, and go when the storage is opened the next time.
+    """
     assert catalog.directory is not None
     try:
         with catalog.write() as connection:
-            needed = set(connection.execute(_NEEDED, {"digests": as_json(digests)}).scalars())
-            for digest in digests:
-                if digest not in needed:
-                    (catalog.directory / "blobs" / digest).unlink(missing_ok=True)
+            release = locks.alone(catalog.directory)
+            if release is None:
+                return
+            try:
+                needed = set(connection.execute(NEEDED, {"digests": as_json(digests)}).scalars())
+                for digest in digests:
+                    if digest not in needed:
+                        (catalog.directory / "blobs" / digest).unlink(missing_ok=True)
+            finally:
+                release()
     except (OSError, StorageError, StorageBusyError) as error:
         # The deletion is committed, so the call has succeeded; what is left over is waste.
         _log.warning("Deleted content could not be removed from blobs/ (%s): %s", ", ".join(digests), error)
@@ -233,7 +253,8 @@ def _unlink(catalog: Catalog, digests: list[str]) -> None:
 
 def _opened(connection: Connection, row: Row[Any]) -> BinaryIO:
     directory = Catalog.of(connection).directory
-    assert directory is not None
+    if directory is None:
+        raise StorageError(f"The content {row.digest} of {row.size} bytes is lost.")
     try:
         return builtins.open(directory / "blobs" / row.digest, "rb")
     except OSError as error:
@@ -284,4 +305,5 @@ _UNUSED = select(
     ~exists().where(attachments.c.text_blob_id == table.c.id),
 )
 _DELETE = delete(table).where(table.c.id.in_(each("ids")))
-_NEEDED = select(table.c.digest).where(table.c.digest.in_(each("digests")))
+#: Those of some digests that a row of any namespace has.
+NEEDED = select(table.c.digest).where(table.c.digest.in_(each("digests")))

@@ -48,6 +48,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from ...errors import SchemaVersionError, StorageBusyError, StorageError
 from ...spi.waiting import time_limit
 from .tables import SCHEMA_VERSION, meta, metadata
+from .upgrades import OLDEST, upgrade
 
 #: Seconds that a transaction waits for another process before it gives up with `StorageBusyError`.
 BUSY_SECONDS = 60.0
@@ -68,6 +69,7 @@ class Catalog:
         self._closing = weakref.finalize(self, _close_all, engine)
         self._turn = threading.Lock()
         self._after_commit: list[Callable[[], None]] = []
+        self._at_end: list[Callable[[], None]] = []
         #: Where large content and caches lie; None when everything is in memory.
         self.directory = directory
         self.id = self._prepare()
@@ -142,17 +144,22 @@ class Catalog:
         if not self._turn.acquire(timeout=wait):
             raise _busy()
         todo: list[Callable[[], None]] = []
+        ends: list[Callable[[], None]] = []
         try:
-            with self._translated(), self._engine.connect() as connection:
-                self._begin_writing(connection, wait)
-                self._after_commit = todo
-                yield connection
-                connection.commit()
+            try:
+                with self._translated(), self._engine.connect() as connection:
+                    self._begin_writing(connection, wait)
+                    self._after_commit, self._at_end = todo, ends
+                    yield connection
+                    connection.commit()
+            finally:
+                self._after_commit, self._at_end = [], []
+                self._turn.release()
+            for action in todo:
+                action()
         finally:
-            self._after_commit = []
-            self._turn.release()
-        for action in todo:
-            action()
+            for action in ends:
+                action()
 
     @staticmethod
     def _begin_writing(connection: Connection, wait: float) -> None:
@@ -168,6 +175,21 @@ class Catalog:
     def after_commit(self, action: Callable[[], None]) -> None:
         """Do something once the current write transaction has committed; if it does not, the action is dropped."""
         self._after_commit.append(action)
+
+    def at_end(self, action: Callable[[], None]) -> None:
+        """Do something when the current write transaction is over, committed or not, and what `after_commit` does is done."""
+        self._at_end.append(action)
+
+    def compact(self) -> None:
+        """Give the space that is free in the catalog back to the disk; other writers wait, and as much again is needed meanwhile.
+
+        Raises:
+            StorageBusyError: Others were writing all the time.
+            StorageError: The disk is full.
+        """
+        with self._turn, self._translated(), self._engine.connect() as connection:
+            connection.exec_driver_sql("VACUUM")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     def next_chunks(self, connection: Connection, count: int) -> int:
         """Reserve `count` consecutive chunk ids inside a write transaction and return the first; ids are never reused."""
@@ -196,7 +218,7 @@ class Catalog:
             known = self._meta(connection)
         if not known:
             with self.write() as connection:
-                for statement in _schema(connection.dialect.name):
+                for statement in schema(connection.dialect.name):
                     connection.exec_driver_sql(statement)
                 known = self._meta(connection)
                 if not known:
@@ -218,6 +240,12 @@ class Catalog:
                 f"The catalog in {str(self.directory)!r} has schema version {found}; this oauth-codex reads up to"
                 f" {SCHEMA_VERSION}. It was left untouched. Upgrade oauth-codex, or choose another storage_dir."
             )
+        if found < OLDEST:
+            self.close()
+            raise StorageError(f"The catalog in {str(self.directory)!r} is damaged: its schema version is {version!r}.")
+        if found < SCHEMA_VERSION:
+            with self.write() as connection:
+                upgrade(connection)
         return known["catalog_id"]
 
     def adopt(self, driver: str) -> str | None:
@@ -249,7 +277,7 @@ _NEXT_CHUNK = (
 
 
 @cache
-def _schema(name: str) -> list[str]:
+def schema(name: str) -> list[str]:
     """What makes the tables and indexes, in the dialect of this name; compiling it takes three times as long as running it."""
     dialect: Dialect = dialects.registry.load(name)()
     made: list[str] = []

@@ -1,7 +1,7 @@
 """Deleting files whose time is up, with their memberships.
 
-Nothing runs on its own: whoever reads or writes a namespace first removes what has expired there by then, so that an expired file
-is seen nowhere. That costs nothing in between, because a file lives for an hour at least.
+Whoever reads or writes a namespace first removes what has expired there by then, so that an expired file is seen nowhere. That costs
+nothing in between, because a file lives for an hour at least. Workers do it now and then, for namespaces that nobody looks at.
 """
 
 from __future__ import annotations
@@ -41,6 +41,13 @@ class Expiry:
         quiet = now + SHORTEST_LIFE
         self._quiet[namespace] = now, quiet if first is None else min(first, quiet)
 
+    def sweep_all(self, now: int) -> None:
+        """Remove what has expired in any namespace."""
+        with self._catalog.read() as connection:
+            due = [row.namespace for row in connection.execute(_NAMESPACES, {"now": now})]
+        for namespace in due:
+            self.sweep(namespace, now)
+
 
 def next_expiry(connection: Connection, namespace: str) -> int | None:
     """When the next file of a namespace expires; None if none does."""
@@ -57,6 +64,12 @@ def purge(connection: Connection, namespace: str, now: int) -> int:
 
 _HERE = (table.c.namespace == bindparam("namespace"), table.c.expires_at.is_not(None))
 _NEXT = select(func.min(table.c.expires_at)).where(*_HERE)
+_NAMESPACES = (
+    select(table.c.namespace)
+    .where(table.c.expires_at.is_not(None))
+    .group_by(table.c.namespace)
+    .having(func.min(table.c.expires_at) <= bindparam("now"))
+)
 _EXPIRED = (
     select(table)
     .where(*_HERE, table.c.expires_at <= bindparam("now"))

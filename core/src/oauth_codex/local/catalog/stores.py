@@ -21,7 +21,18 @@ from ...types.vector_stores import ExpiresAfter, FileCounts, StaticChunking, Vec
 from . import blobs, tombstones
 from .catalog import as_json, each
 from .paging import Page, Paged
-from .tables import attachments, attributes, batch_files, batches, chunks, files, generations, jobs, segments
+from .tables import (
+    attachments,
+    attributes,
+    batch_files,
+    batches,
+    chunks,
+    files,
+    generations,
+    jobs,
+    reembedded,
+    segments,
+)
 from .tables import stores as table
 
 DAY = 86400
@@ -73,10 +84,15 @@ def require(connection: Connection, namespace: str, public_id: str) -> Row[Any]:
     Raises:
         NotFoundError: There is none.
     """
-    row = connection.execute(_FIND, {"namespace": namespace, "public_id": public_id}).first()
+    row = find(connection, namespace, public_id)
     if row is None:
         raise no_vector_store(public_id)
     return row
+
+
+def find(connection: Connection, namespace: str, public_id: str) -> Row[Any] | None:
+    """The row of a store, expired or not; None if there is none."""
+    return connection.execute(_FIND, {"namespace": namespace, "public_id": public_id}).first()
 
 
 def require_active(connection: Connection, namespace: str, public_id: str, now: int) -> Row[Any]:
@@ -100,7 +116,7 @@ def require_embedder(store: Row[Any], embedder: Embedder) -> None:
     """
     pinned = (store.embedder_name, store.embedder_dimension, store.embedder_fingerprint)
     given = (embedder.name, embedder.dimension, embedder.fingerprint)
-    if pinned != given:
+    if not has_embedder(store, embedder):
         same = (
             f" as it was made then: of dimension {pinned[1]}, with the same model and options"
             if given[0] == pinned[0]
@@ -109,8 +125,15 @@ def require_embedder(store: Row[Any], embedder: Embedder) -> None:
         raise EmbedderMismatchError(
             f"Vector store '{store.public_id}' was made with the embedder '{pinned[0]}' (dimension {pinned[1]}, fingerprint"
             f" {pinned[2]}), but this client uses '{given[0]}' (dimension {given[1]}, fingerprint {given[2]})."
-            f" Open the client with embedder={pinned[0]!r}{same}, or attach the files to a new store."
+            f" Open the client with embedder={pinned[0]!r}{same}, or make new vectors for the store:"
+            f" client.maintenance.reembed({store.public_id!r}, embedder)."
         )
+
+
+def has_embedder(store: Row[Any], embedder: Embedder) -> bool:
+    """Whether a store was made with this embedder."""
+    pinned = (store.embedder_name, store.embedder_dimension, store.embedder_fingerprint)
+    return pinned == (embedder.name, embedder.dimension, embedder.fingerprint)
 
 
 def is_expired(store: Row[Any], now: int) -> bool:
@@ -336,8 +359,9 @@ _DELETE_JOBS = delete_from(jobs).where(
         select(attachments.c.id).where(*_here(attachments.c), attachments.c.status == "in_progress")
     )
 )
+_PARTS = (batches, attributes, generations, reembedded, segments, attachments)
 _DELETE_PARTS = (
     _DELETE_JOBS,  # first: it looks at the attachments
-    *(delete_from(part).where(*_here(part.c)) for part in (batches, attributes, generations, segments, attachments)),
+    *(delete_from(part).where(*_here(part.c)) for part in _PARTS),
 )
 _DELETE = delete_from(table).where(_MINE)

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.types import UserDefinedType
 
 #: Version of this schema; a catalog with a higher one is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -93,7 +93,8 @@ files = Table(
     sqlite_autoincrement=True,
 )
 
-#: Vector stores, with their counters. `revision` counts the changes to what can be searched.
+#: Vector stores, with their counters. `revision` counts the changes to what can be searched; of what was removed up to the
+#: revision `forgotten`, no rows are left.
 stores = Table(
     "stores",
     metadata,
@@ -119,6 +120,7 @@ stores = Table(
     _count("failed"),
     _count("cancelled"),
     _count("usage_bytes"),
+    _count("forgotten"),
     UniqueConstraint("namespace", "public_id"),
     Index("stores_by_age", "namespace", "created_at", "id"),
     sqlite_autoincrement=True,
@@ -188,6 +190,18 @@ generations = Table(
     Index("generations_by_removal", "namespace", "store_id", "removed", sqlite_where=text("removed IS NOT NULL")),
     Index("generations_by_attachment", "attachment_id", sqlite_where=text("removed IS NULL")),
     sqlite_autoincrement=True,
+)
+
+#: Vectors of another embedder, by the generation whose own they will replace, all of a store at once.
+reembedded = Table(
+    "reembedded",
+    metadata,
+    Column("generation_id", Integer, primary_key=True, autoincrement=False),
+    _namespace(),
+    Column("store_id", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("vectors", LargeBinary, nullable=False),
+    Index("reembedded_by_store", "namespace", "store_id"),
 )
 
 #: Chunks: spans of the parsed text. Byte and character offsets count from 0, end exclusive; lines from 1, end inclusive.

@@ -1,30 +1,27 @@
 """The state machine of ingestion: `in_progress`, then `completed` or `failed`, exactly once, in one transaction with the content.
 
 Preparing a file (parsing, tokens, words, vectors) happens outside of transactions; publishing it is one transaction, for one file or a
-group of them. Work that others must be able to take over is announced first as a job: files of a batch, and large files. Whoever
-publishes must still hold the job, so a process that lost its lease, or a file that was cancelled or removed meanwhile, changes nothing.
+group of them. Work that others must be able to take over is announced first as a job: everything that is left to workers, and of what
+is done at once the files of a batch and large files. Whoever publishes must still hold the job, so a process that lost its lease,
+or a file that was cancelled or removed meanwhile, changes nothing.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property, partial
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, bindparam, select, text
+from sqlalchemy import Connection, Row, text
 
 from ...errors import StorageBusyError, StorageError
 from ...types.vector_stores import StaticChunking
 from ..catalog import attachments, blobs, files, jobs, stores
-from ..catalog.attachments import Outcome
-from ..catalog.catalog import Catalog, as_json
-from ..catalog.generations import Publication, publish
-from ..catalog.tables import jobs as jobs_table
+from ..catalog.catalog import Catalog
+from .publishing import Work, publish
+from .queue import Queue, said
+from .workers import Workers
 
 if TYPE_CHECKING:
     from ...spi.driver import DriverContext
@@ -32,32 +29,26 @@ if TYPE_CHECKING:
     from ...spi.requests import VectorStoreFileUpload
     from ...types.vector_stores import AttributeValue
     from ..catalog.blobs import Content
+    from ..catalog.expiry import Expiry
+    from ..catalog.jobs import Claims, Task
     from .prepare import Cut, Prepared, Preparer, Refused
 
-#: Files, and bytes of content, that one transaction publishes.
-_GROUP_FILES = 50
-_GROUP_BYTES = 4 * 1024 * 1024
 #: A single file above this many bytes is announced before it is prepared, so that others see it in progress.
 _ANNOUNCED_FROM = 1024 * 1024
-
-
-class Work(NamedTuple):
-    """An attachment that is in progress: its last generation, and the blob of its file's content."""
-
-    attachment_id: int
-    generation: int
-    blob_id: int
 
 
 class Ingest:
     """Makes attached files searchable. Thread-safe."""
 
-    def __init__(self, catalog: Catalog, context: DriverContext, embedder: Embedder) -> None:
+    def __init__(self, catalog: Catalog, context: DriverContext, embedder: Embedder, expiry: Expiry) -> None:
         self._catalog = catalog
         self._context = context
         self._embedder = embedder
-        #: Name under which this process holds jobs.
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.queue = Queue(catalog, context.clock, embedder, context.logger)
+        #: Those who do the work; None when it is done before a call returns.
+        self.workers: Workers | None = None
+        if context.ingest == "background":
+            self.workers = Workers(self.queue, context, embedder, expiry)
 
     @cached_property
     def _preparer(self) -> Preparer:
@@ -74,7 +65,7 @@ class Ingest:
         chunking: StaticChunking | None,
         attributes: Mapping[str, AttributeValue] | None,
     ) -> Row[Any]:
-        """Attach one file, process it, and return its attachment.
+        """Attach one file, process it unless that is left to workers, and return its attachment.
 
         A file that is attached already is left alone unless other settings are asked for: other attributes are set, another
         chunking (or an attempt that failed) processes it anew, and the new content replaces the old one in one step.
@@ -84,6 +75,8 @@ class Ingest:
             BadRequestError: The store has expired.
             EmbedderMismatchError: The store was made with another embedder.
         """
+        if self.workers is not None:
+            return self._attach_later(namespace, vector_store_id, file_id, chunking, attributes)
         vanished = False
         while True:
             with self._catalog.read() as connection:
@@ -106,8 +99,8 @@ class Ingest:
                         continue
                     stores.touch(connection, store, now)
                     ids = attachments.insert(connection, namespace, store.id, [(file, window, attributes)], now)
-                    jobs.announce(connection, namespace, store.id, ids, now, self.owner)
-                self.begin(namespace, store.id, ids)
+                    announced = self.announce(connection, namespace, store.id, ids)
+                self.begin(namespace, store.id, announced)
                 with self._catalog.read() as connection:
                     return attachments.require(connection, namespace, store, file_id)
             prepared = self._preparer.prepare(content, file.filename, window) if fresh else None
@@ -119,6 +112,28 @@ class Ingest:
                     elif attributes is not None and existing is not None:
                         attachments.set_attributes(connection, namespace, store.id, existing.id, attributes)
                     return attachments.require(connection, namespace, store, file_id)
+
+    def _attach_later(
+        self,
+        namespace: str,
+        vector_store_id: str,
+        file_id: str,
+        chunking: StaticChunking | None,
+        attributes: Mapping[str, AttributeValue] | None,
+    ) -> Row[Any]:
+        """`attach`, leaving the work to workers."""
+        with self._catalog.write() as connection:
+            now = self.queue.now()
+            store = self._open_store(connection, namespace, vector_store_id)
+            entries = [
+                (file, chunking, attributes) for file in files.require_many(connection, namespace, [file_id], now)
+            ]
+            pending = attachments.admit(connection, namespace, store, entries, now).pending
+            announced = self.announce(connection, namespace, store.id, pending)
+            stores.touch(connection, store, now)
+            row = attachments.require(connection, namespace, store, file_id)
+        self.begin(namespace, store.id, announced)
+        return row
 
     def upload(self, namespace: str, request: VectorStoreFileUpload, content: Content, public_id: str) -> Row[Any]:
         """Keep a file of ordinary size and attach it, in one transaction, and return its attachment.
@@ -140,23 +155,23 @@ class Ingest:
             entry = (file, window, request.attributes)
             (made,) = attachments.insert(connection, namespace, store.id, [entry], now, uploaded_now=True)
             work = [(Work(made, 0, file.blob_id), prepared)]
-            self._publish(connection, namespace, store.id, work, attached_now=True)
+            publish(connection, namespace, store.id, work, attached_now=True)
             stores.touch(connection, store, now)
             return attachments.require(connection, namespace, store, public_id)
 
-    def upload_large(
+    def upload_announced(
         self, namespace: str, request: VectorStoreFileUpload, content: Content, public_id: str
     ) -> Row[Any]:
-        """Keep a large file and attach it in one transaction, then process it while others see it in progress; see `upload`."""
+        """Keep a file and attach it in one transaction, to be processed while others see it in progress; see `upload`."""
         now = int(self._context.clock())
         with self._catalog.write() as connection:
             store = self._open_store(connection, namespace, request.vector_store_id)
             file = self._keep(connection, namespace, request, content, public_id, now)
             entry = (file, _window(request.chunking_strategy, None, store), request.attributes)
             ids = attachments.insert(connection, namespace, store.id, [entry], now, uploaded_now=True)
-            jobs.announce(connection, namespace, store.id, ids, now, self.owner)
+            announced = self.announce(connection, namespace, store.id, ids)
             stores.touch(connection, store, now)
-        self.begin(namespace, store.id, ids)
+        self.begin(namespace, store.id, announced)
         with self._catalog.read() as connection:
             return attachments.require(connection, namespace, store, public_id)
 
@@ -182,69 +197,63 @@ class Ingest:
             now=now,
         )
 
-    def begin(self, namespace: str, store_id: int, attachment_ids: Sequence[int]) -> None:
-        """Process attachments that were just announced.
+    def announce(self, connection: Connection, namespace: str, store_id: int, attachment_ids: Sequence[int]) -> Claims:
+        """Write down work in the transaction that inserts the attachments; `begin` follows after it."""
+        if not attachment_ids:
+            return {}
+        return self.queue.announce(connection, namespace, store_id, attachment_ids, mine=self.workers is None)
+
+    def begin(self, namespace: str, store_id: int, announced: Claims) -> None:
+        """Process attachments that were just announced, or wake the workers for them.
 
         They are accepted, durably, whatever happens here: if the storage fails, they stay in progress, and are taken up again
         when somebody looks at them or opens the storage (`drain`).
         """
-        try:
-            self.attach_many(namespace, store_id, attachment_ids)
-        except (StorageError, StorageBusyError) as error:
-            self._context.logger.warning("%d files stay in progress for now: %s", len(attachment_ids), _said(error))
-
-    def attach_many(self, namespace: str, store_id: int, attachment_ids: Sequence[int]) -> None:
-        """Process attachments that are in progress and whose jobs this process holds, some dozens in one transaction.
-
-        Raises:
-            StorageError: The storage failed; what was published before stays, the rest may be taken up by anybody.
-        """
-        try:
-            self._work_off(namespace, store_id, attachment_ids)
-        except BaseException:
+        if self.workers is not None:
+            self.workers.wake()
+        elif announced:
             try:
-                with self._catalog.write() as connection:
-                    jobs.release(connection, self.owner, attachment_ids, int(self._context.clock()))
-            except (StorageError, StorageBusyError) as error:  # then the lease runs out by itself
-                self._context.logger.warning("Work that was given up is not free at once: %s", _said(error))
-            raise
-
-    def _work_off(self, namespace: str, store_id: int, attachment_ids: Sequence[int]) -> None:
-        with self._catalog.read() as connection:
-            rows = connection.execute(_WORK, {"namespace": namespace, "ids": as_json(list(attachment_ids))}).all()
-        for group, prepared in self._prepared(namespace, rows):
-            with self._catalog.write() as connection:
-                held = jobs.held(connection, self.owner, [row.id for row in group])
-                work = [
-                    (Work(row.id, row.generation, row.blob_id), found)
-                    for row, found in zip(group, prepared, strict=True)
-                    if row.id in held
-                ]
-                if work:
-                    self._publish(connection, namespace, store_id, work)
-                jobs.renew(connection, self.owner, attachment_ids, int(self._context.clock()))
+                self._attend(self.queue.announced(namespace, store_id, announced))
+            except (StorageError, StorageBusyError) as error:
+                self._context.logger.warning("%d files stay in progress for now: %s", len(announced), said(error))
 
     def drain(self) -> int:
-        """Take over work that was left, by processes that are gone or for a storage that failed; return how many files.
+        """Do all work that is due: what processes left that are gone, and what nobody has begun. Return how many files were taken.
+
+        Where there are workers it is theirs, and this only wakes them.
 
         Raises:
             StorageError: The storage fails.
         """
-        now = int(self._context.clock())
-        with self._catalog.read() as connection:
-            if connection.execute(_ANY_LAPSED, {"now": now}).first() is None:
-                return 0
-        message = f"Processing was begun {jobs.MAX_ATTEMPTS} times and never finished."
-        with self._catalog.write() as connection:
-            claimed = jobs.claim_lapsed(connection, now, self.owner)
-            for job in claimed:
-                if job.attempts >= jobs.MAX_ATTEMPTS:
-                    failed = Outcome(job.attachment_id, "failed", error_code="server_error", error_message=message)
-                    attachments.settle(connection, job.namespace, job.store_id, [failed])
-        again = [job for job in claimed if job.attempts < jobs.MAX_ATTEMPTS]
-        for (namespace, store_id), group in groupby(again, key=lambda job: (job.namespace, job.store_id)):
-            self.attach_many(namespace, store_id, [job.attachment_id for job in group])
-        return len(claimed)
+        if self.workers is not None:
+            self.workers.wake()
+            return 0
+        taken = 0
+        while (task := self.queue.take()) is not None:
+            taken += len(task.rows) + len(task.given_up)
+            self._attend(task)
+        return taken
+
+    def close(self) -> None:
+        """Stop the workers, and let go of what is not finished, for others to go on with."""
+        if self.workers is not None:
+            self.workers.close()
+        self.queue.close()
+
+    def _attend(self, task: Task) -> None:
+        """Process files that this process holds, some dozens in one transaction.
+
+        Raises:
+            StorageError: The storage failed; what was published before stays, the rest may be taken up by anybody.
+        """
+        with self.queue.holding(task.claims):
+            try:
+                for group, prepared in self._prepared(task.namespace, task.rows):
+                    work = [Work(row.id, row.generation, row.blob_id) for row in group]
+                    self.queue.publish(task, list(zip(work, prepared, strict=True)))
+            except BaseException as error:
+                self.queue.release(task.claims, attempted=isinstance(error, Exception))
+                raise
 
     def _prepared(
         self, namespace: str, rows: Sequence[Row[Any]]
@@ -254,7 +263,7 @@ class Ingest:
         with ThreadPoolExecutor(1, thread_name_prefix="oauth-codex-cut") as ahead:
             waiting: list[tuple[Sequence[Row[Any]], list[Future[Cut | Refused]]]] = []
             for planned in _groups(rows):
-                group, contents = blobs.settled(partial(self._contents, namespace, planned))
+                group, contents = self.queue.contents(namespace, planned)
                 futures = [
                     ahead.submit(cut, content, row.filename, attachments.chunking_of(row))
                     for row, content in zip(group, contents, strict=True)
@@ -265,13 +274,6 @@ class Ingest:
                     yield done, [self._preparer.index(half.result()) for half in halves]
             for done, halves in waiting:
                 yield done, [self._preparer.index(half.result()) for half in halves]
-
-    def _contents(self, namespace: str, group: Sequence[Row[Any]]) -> tuple[Sequence[Row[Any]], list[bytes]]:
-        """Those of a group that are still there, and their contents."""
-        with self._catalog.read() as connection:
-            ids = as_json([row.id for row in group])
-            rows = connection.execute(_WORK, {"namespace": namespace, "ids": ids}).all()
-            return rows, blobs.read_many(connection, [row.blob_id for row in rows])
 
     # -- one file ------------------------------------------------------------------------------------------------------
 
@@ -292,7 +294,10 @@ class Ingest:
         self, connection: Connection, store: Row[Any], file: Row[Any], existing: Row[Any] | None, now: int
     ) -> bool:
         """Whether store, file and attachment are still as they were when preparing began; the write lock is held now."""
-        found = connection.execute(_AS_THEY_ARE, {"store": store.id, "file": file.id, "now": now}).first()
+        found = connection.execute(
+            _AS_THEY_ARE,
+            {"store": store.id, "file": file.id, "now": now, "embedder": store.embedder_fingerprint},
+        ).first()
         expected = (None, None, None) if existing is None else (existing.id, existing.status, existing.generation)
         return found is not None and tuple(found) == expected
 
@@ -313,48 +318,7 @@ class Ingest:
             attributes = attachments.attributes_of(existing) if attributes is None else attributes
             attachments.detach(connection, namespace, store.id, [existing.id], now)
         (made,) = attachments.insert(connection, namespace, store.id, [(file, window, attributes)], now)
-        self._publish(connection, namespace, store.id, [(Work(made, 0, file.blob_id), prepared)], attached_now=True)
-
-    # -- publishing ----------------------------------------------------------------------------------------------------
-
-    def _publish(
-        self,
-        connection: Connection,
-        namespace: str,
-        store_id: int,
-        work: Sequence[tuple[Work, Prepared | Refused]],
-        *,
-        attached_now: bool = False,
-    ) -> None:
-        """Publish what was prepared and settle the state of all files, in the transaction of the caller."""
-        from .prepare import Prepared
-
-        publications, outcomes = [], []
-        for at, found in work:
-            if not isinstance(found, Prepared):
-                outcomes.append(Outcome(at.attachment_id, "failed", error_code=found.code, error_message=found.message))
-                continue
-            generation, text_blob_id = at.generation + 1, at.blob_id
-            if found.derived:
-                text_blob_id = blobs.store(connection, namespace, found.text)
-            publications.append(Publication(at.attachment_id, generation, found))
-            outcomes.append(
-                Outcome(
-                    at.attachment_id,
-                    "completed",
-                    usage_bytes=len(found.text),
-                    generation=generation,
-                    text_blob_id=text_blob_id,
-                )
-            )
-        if publications:
-            publish(connection, namespace, store_id, publications)
-        attachments.settle(connection, namespace, store_id, outcomes, attached_now=attached_now)
-
-
-def _said(error: StorageError | StorageBusyError) -> str:
-    """The sentence of an error, without the status code that stands before it in its text."""
-    return error.user_message if isinstance(error, StorageError) else str(error)
+        publish(connection, namespace, store.id, [(Work(made, 0, file.blob_id), prepared)], attached_now=True)
 
 
 def _window(chunking: StaticChunking | None, existing: Row[Any] | None, store: Row[Any]) -> StaticChunking:
@@ -371,7 +335,7 @@ def _groups(rows: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
     group: list[Row[Any]] = []
     size = 0
     for row in rows:
-        if group and (len(group) >= _GROUP_FILES or size + row.bytes > _GROUP_BYTES):
+        if group and (len(group) >= jobs.MOST_FILES or size + row.bytes > jobs.MOST_BYTES):
             yield group
             group, size = [], 0
         group.append(row)
@@ -380,26 +344,12 @@ def _groups(rows: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
         yield group
 
 
-_WORK = text(
-    """
-    SELECT a.id, a.generation, a.chunk_tokens, a.overlap_tokens, f.blob_id, f.bytes, f.filename
-    FROM json_each(:ids) AS k
-    CROSS JOIN attachments AS a ON a.id = k.value AND a.namespace = :namespace AND a.status = 'in_progress'
-    CROSS JOIN files AS f ON f.id = a.file_id
-    ORDER BY a.id
-    """
-)
 _AS_THEY_ARE = text(
     """
     SELECT a.id, a.status, a.generation
     FROM stores AS s
     JOIN files AS f ON f.id = :file AND f.namespace = s.namespace AND (f.expires_at IS NULL OR f.expires_at > :now)
     LEFT JOIN attachments AS a ON a.namespace = s.namespace AND a.store_id = s.id AND a.file_id = f.id
-    WHERE s.id = :store AND (s.expires_at IS NULL OR s.expires_at > :now)
+    WHERE s.id = :store AND s.embedder_fingerprint = :embedder AND (s.expires_at IS NULL OR s.expires_at > :now)
     """
-)
-_ANY_LAPSED = (
-    select(jobs_table.c.id)
-    .where(jobs_table.c.lease_until <= bindparam("now"), jobs_table.c.not_before <= bindparam("now"))
-    .limit(1)
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -60,10 +60,17 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A file that cannot be processed, and why, as `last_error` shows it."""
+    """A file that cannot be processed, and why, as `last_error` shows it.
+
+    Attributes:
+        code: Kind of the error.
+        message: What is wrong.
+        passing: Whether another attempt may succeed, because what failed is not the file.
+    """
 
     code: Literal["server_error", "unsupported_file", "invalid_file"]
     message: str
+    passing: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,14 +78,18 @@ class Preparer:
     """The parts that prepare files.
 
     Attributes:
-        embedder: Makes the vectors.
+        embedder: Makes the vectors; None leaves them out, for `embed` of another preparer.
         parsers: Readers by file extension (`.pdf`), tried before the built-in one.
         chunker: Replaces the token windows, or None.
     """
 
-    embedder: Embedder
+    embedder: Embedder | None
     parsers: Mapping[str, Parser]
     chunker: Chunker | None
+
+    def built_in(self, filename: str) -> bool:
+        """Whether the built-in reader and the token windows are all that a file needs, and no part of the caller."""
+        return self.chunker is None and _extension(filename) not in self.parsers
 
     def prepare(self, content: bytes, filename: str, chunking: StaticChunking) -> Prepared | Refused:
         """Parse, cut, index and embed one file; what is wrong with the file is an answer, not an exception.
@@ -93,7 +104,7 @@ class Preparer:
     def cut(self, content: bytes, filename: str, chunking: StaticChunking) -> Cut | Refused:
         """The first half of `prepare`: parse and cut. Counting tokens lets other threads run meanwhile."""
         size, overlap = chunking.max_chunk_size_tokens, chunking.chunk_overlap_tokens
-        parser = self.parsers.get(os.path.splitext(filename)[1].lower())
+        parser = self.parsers.get(_extension(filename))
         try:
             if parser is None:
                 document = read_text(content, filename)
@@ -113,22 +124,34 @@ class Preparer:
         if isinstance(cut, Refused):
             return cut
         counts = count_words(cut.text, cut.spans.char_start, cut.spans.char_end)
-        try:
-            vectors = self._embed(cut.text, cut.spans, counts)
-        except MemoryError:
-            raise
-        except Exception as error:  # the embedder is somebody else's: whatever it raises fails this file, visibly
-            return Refused(
-                "server_error", f"The embedder {self.embedder.name!r} failed: {type(error).__name__}: {error}"
-            )
-        return Prepared(
+        prepared = Prepared(
             text=cut.data,
             derived=cut.derived,
             spans=cut.spans,
             lines=_lines(cut.data, cut.spans),
             terms=document_terms(counts),
-            vectors=vectors,
+            vectors=_NO_VECTORS,
         )
+        return prepared if self.embedder is None else self._with_vectors(prepared, cut.text, counts)
+
+    def embed(self, prepared: Prepared) -> Prepared | Refused:
+        """Add the vectors to a file that was prepared without an embedder."""
+        text = prepared.text.decode()
+        counts = None
+        if isinstance(self.embedder, WordEmbedder):
+            counts = count_words(text, prepared.spans.char_start, prepared.spans.char_end)
+        return self._with_vectors(prepared, text, counts)
+
+    def _with_vectors(self, prepared: Prepared, text: str, counts: WordCounts | None) -> Prepared | Refused:
+        assert self.embedder is not None
+        try:
+            vectors = _vectors(self.embedder, text, prepared.spans, counts)
+        except MemoryError:
+            raise
+        except Exception as error:  # the embedder is somebody else's: whatever it raises fails this file, visibly
+            message = f"The embedder {self.embedder.name!r} failed: {type(error).__name__}: {error}"
+            return Refused("server_error", message, passing=True)
+        return replace(prepared, vectors=vectors)
 
     def _chunked(self, text: str, size: int, overlap: int) -> Sequence[tuple[int, int]]:
         assert self.chunker is not None
@@ -140,17 +163,17 @@ class Preparer:
             raise _BadPart("The chunker returned no span.")
         return found
 
-    def _embed(self, text: str, spans: Spans, counts: WordCounts) -> NDArray[np.float16]:
-        embedder = self.embedder
-        if isinstance(embedder, WordEmbedder):
-            vectors: NDArray[np.float32] = embedder.embed_words(counts)
-            return vectors.astype(np.float16)
-        pieces = [text[a:b] for a, b in zip(spans.char_start.tolist(), spans.char_end.tolist(), strict=True)]
-        rows = [
-            unit_rows(embedder.embed(pieces[i : i + embedder.max_batch], kind="document"), embedder, count)
-            for i, count in _batches(len(pieces), embedder.max_batch)
-        ]
-        return np.concatenate(rows).astype(np.float16)
+
+def _vectors(embedder: Embedder, text: str, spans: Spans, counts: WordCounts | None) -> NDArray[np.float16]:
+    if counts is not None and isinstance(embedder, WordEmbedder):
+        vectors: NDArray[np.float32] = embedder.embed_words(counts)
+        return vectors.astype(np.float16)
+    pieces = [text[a:b] for a, b in zip(spans.char_start.tolist(), spans.char_end.tolist(), strict=True)]
+    rows = [
+        unit_rows(embedder.embed(pieces[i : i + embedder.max_batch], kind="document"), embedder, count)
+        for i, count in _batches(len(pieces), embedder.max_batch)
+    ]
+    return np.concatenate(rows).astype(np.float16)
 
 
 def unit_rows(vectors: NDArray[np.float32], embedder: Embedder, rows: int) -> NDArray[np.float32]:
@@ -170,8 +193,15 @@ def unit_rows(vectors: NDArray[np.float32], embedder: Embedder, rows: int) -> ND
     return scaled
 
 
+_NO_VECTORS: NDArray[np.float16] = np.zeros((0, 0), dtype=np.float16)
+
+
 class _BadPart(Exception):
     """A part that the caller brought along breaks its contract."""
+
+
+def _extension(filename: str) -> str:
+    return os.path.splitext(filename)[1].lower()
 
 
 def _batches(total: int, most: int) -> Sequence[tuple[int, int]]:

@@ -58,6 +58,8 @@ _TOUCH_SECONDS = 0.05
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 #: Scores are rounded to so many digits, far coarser than what the order of additions changes.
 _DIGITS = 6
+#: How often an index is looked at that somebody else brings up to date meanwhile.
+_AUDITS = 5
 
 
 class Search:
@@ -113,7 +115,7 @@ class Search:
                 try:
                     if store.revision < ahead:
                         raise OutOfStep(f"The catalog of {store.public_id} was replaced by an earlier one.")
-                    with view.at(connection, store.revision) as snapshot:
+                    with view.at(connection, store.revision, store.forgotten) as snapshot:
                         if snapshot is not None:
                             hits = self._hits(connection, view, snapshot, store, request, queries, vectors)
                             return store, hydrate(connection, namespace, hits)
@@ -141,6 +143,53 @@ class Search:
             self._drop(store_id)
         except StorageError as error:  # the store is gone all the same
             self._context.logger.warning("The index of a deleted store was left behind: %s", error.user_message)
+
+    @property
+    def max_dimension(self) -> int | None:
+        """Longest vectors that the driver's indexes take; None for any."""
+        return self._provider.traits.max_dimension
+
+    @property
+    def kinds(self) -> frozenset[str] | None:
+        """Kinds of caches that may be read here; None if the driver does not tell."""
+        of_driver = self._provider.traits.caches
+        if of_driver is None:
+            return None
+        return frozenset(("terms", *of_driver, *(() if self._matrices is None else ("matrix",))))
+
+    def audit(self, namespace: str, public_id: str) -> list[str]:
+        """What is wrong with what is kept of a store beside the catalog, as it is; nothing for one that this embedder cannot search.
+
+        Raises:
+            StorageError: The index cannot be read.
+        """
+        for _ in range(_AUDITS):
+            with self._catalog.read() as connection:
+                store = stores.find(connection, namespace, public_id)
+                if store is None or not stores.has_embedder(store, self._embedder):
+                    return []
+                try:
+                    return self._view(namespace, store).audit(connection, store.revision, store.forgotten)
+                except Ahead:  # of this transaction: of the next one only if it is ahead of the catalog
+                    continue
+                except IndexLost as error:
+                    return [str(error)]
+        return [f"The {self._name} index of {public_id} is ahead of the catalog."]
+
+    def rebuild(self, namespace: str, public_id: str) -> None:
+        """Drop what is kept of a store beside the catalog, and make it anew.
+
+        Raises:
+            StorageError: The index cannot be made.
+        """
+        with self._catalog.read() as connection:
+            store = stores.find(connection, namespace, public_id)
+            if store is None:
+                return
+            self._discard(store.id, self._view(namespace, store))
+            if stores.has_embedder(store, self._embedder):
+                with self._view(namespace, store).at(connection, store.revision, store.forgotten):
+                    pass
 
     def close(self) -> None:
         """Let go of all views; what they saved stays."""

@@ -89,8 +89,14 @@ class StoreVectors:
         self._compared = False
         self._short_told = False
 
-    def follow(self, connection: Connection, revision: int, snapshot: Snapshot) -> None:
+    def follow(self, connection: Connection, revision: int, snapshot: Snapshot, forgotten: int) -> None:
         """Bring everything to the revision that the transaction sees.
+
+        Args:
+            connection: The transaction.
+            revision: The revision of the store in it.
+            snapshot: The store at this revision.
+            forgotten: The revision up to which nothing tells any more what was removed.
 
         Raises:
             Ahead: An index is complete to a later revision.
@@ -100,12 +106,34 @@ class StoreVectors:
         for index in self._indexes:
             if index.watermark > revision:
                 raise Ahead(index.watermark)
+            late = 0 < index.watermark < forgotten
             self._replay(connection, index, revision)
-        if not self._compared:
-            for index in self._indexes:
-                self._compare(connection, index, snapshot)
-            self._compared = True
+            if late or not self._compared:
+                self._compare(connection, index, snapshot, expected=late)
+        self._compared = True
         self.revision = revision
+
+    def audit(self, connection: Connection, revision: int, forgotten: int) -> list[str]:
+        """What is wrong with the indexes, as they are, changing nothing; the arguments are those of `follow`.
+
+        Raises:
+            Ahead: An index is complete to a later revision.
+        """
+        self._open()
+        wrong = []
+        for index in self._indexes:
+            watermark = index.watermark
+            if watermark > revision:
+                raise Ahead(watermark)
+            held = np.sort(np.fromiter(index.keys(), np.int64))
+            if len(held) != index.count() or np.any(held[1:] == held[:-1]):
+                wrong.append(f"{self._name} counts {index.count()} vectors and names {len(held)}.")
+            missing, stray = compared(connection, self._where, held, watermark)
+            if watermark < forgotten:  # nobody knows what should have gone since
+                stray = 0
+            if missing or stray:
+                wrong.append(f"{self._name} lacks {missing} vectors and has {stray} too many.")
+        return wrong
 
     def nearest(self, snapshot: Snapshot, vector: Vector, limit: int, among: Ints | None) -> Ints:
         """Rows of the nearest living chunks, at least as many as there are up to `limit`; the order may be approximate.
@@ -215,8 +243,9 @@ class StoreVectors:
                     extra={"progress": (done, total)},
                 )
 
-    def _compare(self, connection: Connection, index: VectorIndex, snapshot: Snapshot) -> None:
-        """Mend an index that has more or fewer vectors than the catalog, once after it was opened."""
+    def _compare(self, connection: Connection, index: VectorIndex, snapshot: Snapshot, *, expected: bool) -> None:
+        """Mend an index that has more or fewer vectors than the catalog: once after it was opened, where that is told, and when it
+        could not learn what was removed."""
         if index.count() == snapshot.living:
             return
         living = snapshot.living_keys()
@@ -233,7 +262,7 @@ class StoreVectors:
                 absent = np.isin(keys, missing, assume_unique=True)
                 if absent.any():
                     index.upsert(keys[absent], _vectors(rows, len(keys))[absent])
-        if len(stray) or len(missing):
+        if (len(stray) or len(missing)) and not expected:
             self._logger.warning(
                 "%s did not fit the catalog, and was mended from it: %d vectors were missing, %d too many.",
                 self._name,
@@ -242,6 +271,21 @@ class StoreVectors:
             )
         if index.count() < snapshot.living:
             raise OutOfStep(f"{self._name} holds {index.count()} of {snapshot.living} vectors that it was given.")
+
+
+def compared(connection: Connection, where: dict[str, Any], held: Ints, revision: int) -> tuple[int, int]:
+    """How many chunks are missing among those that were held at a revision or later, and how many are too many.
+
+    Keys above all that the transaction sees belong to a later one.
+    """
+    rows = connection.execute(_EVER, where).all()
+    firsts, counts, published, removed = (_column(rows, number) for number in range(4))
+    due = (published <= revision) & (removed == 0)
+    allowed = (removed == 0) | (removed > revision)
+    known = held[: np.searchsorted(held, (firsts + counts).max(initial=0))]
+    missing = np.setdiff1d(concatenated_ranges(firsts[due], counts[due]), held)
+    stray = np.setdiff1d(known, concatenated_ranges(firsts[allowed], counts[allowed]))
+    return len(missing), len(stray)
 
 
 def unit(vectors: NDArray[np.float16]) -> Vector:
@@ -268,6 +312,16 @@ _TOTAL = select(func.coalesce(func.sum(generations.c.chunk_count), 0)).where(*_N
 _VECTORS = (
     select(generations.c.first_chunk, generations.c.chunk_count, generations.c.vectors)
     .where(*_NEW)
+    .order_by(generations.c.first_chunk)
+)
+_EVER = (
+    select(
+        generations.c.first_chunk,
+        generations.c.chunk_count,
+        generations.c.published,
+        func.coalesce(generations.c.removed, 0),
+    )
+    .where(*_IN_STORE)
     .order_by(generations.c.first_chunk)
 )
 # Also what was published after the watermark: an index that was interrupted may hold it.

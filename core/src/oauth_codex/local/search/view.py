@@ -25,7 +25,8 @@ from .. import caches
 from ..catalog.tables import generations, segments
 from ..text.terms import concatenated_ranges
 from .postings import Postings, decode_segment
-from .snapshot import NOTHING, OutOfStep, Snapshot
+from .snapshot import NOTHING, Ahead, OutOfStep, Snapshot
+from .vectors import compared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,12 +71,18 @@ class StoreView:
         return self._snapshot.revision
 
     @contextmanager
-    def at(self, connection: Connection, revision: int) -> Iterator[Snapshot | None]:
-        """The store as the transaction sees it; None when this view is closed or has gone past it: begin again then."""
+    def at(self, connection: Connection, revision: int, forgotten: int) -> Iterator[Snapshot | None]:
+        """The store as the transaction sees it; None when this view is closed or has gone past it: begin again then.
+
+        Args:
+            connection: The transaction.
+            revision: The revision of the store in it.
+            forgotten: The revision up to which nothing tells any more what was removed.
+        """
         with self._condition:
             while not self._closed and self._behind(revision):
                 if self._readers == 0:
-                    self._sync(connection, revision)
+                    self._sync(connection, revision, forgotten)
                 else:
                     self._condition.wait()
             snapshot = self._snapshot
@@ -109,6 +116,28 @@ class StoreView:
             known[key] = ranges
         return known[key]
 
+    def audit(self, connection: Connection, revision: int, forgotten: int) -> list[str]:
+        """What is wrong with what is kept of the store, as it is, changing nothing; the arguments are those of `at`.
+
+        Raises:
+            Ahead: It has gone past the transaction.
+        """
+        with self._condition:
+            while self._readers:
+                self._condition.wait()
+            if self._closed:
+                return []
+            wrong = self.vectors.audit(connection, revision, forgotten)
+            snapshot = self._snapshot
+            if snapshot.revision > revision:
+                raise Ahead(snapshot.revision)
+            if snapshot.revision >= max(1, forgotten):
+                missing, stray = compared(connection, self._where, snapshot.living_keys(), snapshot.revision)
+                if missing or stray:
+                    store = f"store row {self._where['store_id']}"
+                    wrong.append(f"The terms kept of {store} lack {missing} chunks and have {stray} too many.")
+            return wrong
+
     def close(self) -> None:
         """Let go of memory and files, once nobody searches any more."""
         with self._condition:
@@ -125,8 +154,11 @@ class StoreView:
     def _behind(self, revision: int) -> bool:
         return self._snapshot.revision <= revision and min(self._snapshot.revision, self.vectors.revision) < revision
 
-    def _sync(self, connection: Connection, revision: int) -> None:
+    def _sync(self, connection: Connection, revision: int, forgotten: int) -> None:
         snapshot = self._snapshot
+        if snapshot.revision < forgotten:
+            snapshot = NOTHING
+            self._saved_rows = 0
         if snapshot.revision < revision:
             snapshot = self._followed(connection, snapshot, revision)
         if snapshot.alive is not None and np.count_nonzero(snapshot.alive) < (1 - _DEAD_SHARE) * len(snapshot.alive):
@@ -134,7 +166,7 @@ class StoreView:
             self._saved_rows = 0
         if not self._compared:
             self._compare(connection, snapshot)
-        self.vectors.follow(connection, revision, snapshot)
+        self.vectors.follow(connection, revision, snapshot, forgotten)
         self._snapshot = snapshot
         try:
             self.vectors.flush(revision)

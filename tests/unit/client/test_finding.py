@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from oauth_codex.cli.finding import EMPTY, ENVIRONMENT, GENERATED, HIDDEN, LINK, SPECIAL, survey
-from oauth_codex.cli.loading import open_regular
+from oauth_codex.client.contents import open_regular
+from oauth_codex.client.finding import EMPTY, ENVIRONMENT, GENERATED, HIDDEN, LINK, SPECIAL, survey
 
 
 def write(path: Path, text: str = "text") -> Path:

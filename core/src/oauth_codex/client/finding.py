@@ -8,6 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .ignoring import Ignored
 
 #: Folders that programs fill, and files that they compile.
 _GENERATED = frozenset({"__pycache__", "node_modules"})
@@ -16,6 +20,7 @@ HIDDEN = "hidden (the name begins with a dot)"
 GENERATED = "generated (caches, node_modules, compiled Python)"
 ENVIRONMENT = "a virtual environment"
 LINK = "a symbolic link"
+IGNORED = "left out by a pattern"
 SPECIAL = "neither a file nor a folder"
 EMPTY = "empty"
 #: Reasons that do not hold when everything is asked for.
@@ -45,15 +50,24 @@ class Survey:
         files: The files, in the order of their names within each path.
         skipped: How many entries were left out, by reason; a folder counts as one.
         failed: Name and reason of what could not be looked at.
+        links: Names of the symbolic links among what was left out.
+        unseen: Names of the folders among what failed, with a slash at their end; the empty name is a given path itself.
     """
 
     files: list[Found] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[str, str]] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
 
 
 def survey(
-    paths: Sequence[Path], *, everything: bool = False, suffix: str = "", leave_out: Iterable[str] = ()
+    paths: Sequence[Path],
+    *,
+    everything: bool = False,
+    suffix: str = "",
+    leave_out: Iterable[str] = (),
+    ignored: Ignored | None = None,
 ) -> Survey:
     """Find the files under some paths.
 
@@ -65,36 +79,52 @@ def survey(
         everything: Take hidden and generated files and virtual environments too.
         suffix: Take only files whose names end so.
         leave_out: Names of folders to ignore without a word.
+        ignored: Patterns, for a single folder.
     """
     found = Survey()
-    ignored = frozenset(leave_out)
+    silent = frozenset(leave_out)
     for path in paths:
         real = path.resolve()
         if real.is_dir():
             prefix = f"{real.name}/" if len(paths) > 1 and real.name else ""
-            _walk(found, str(real), prefix, everything, suffix, ignored)
+            _walk(found, str(real), prefix, everything, suffix, silent, ignored)
         else:
             _take(found, str(real), path.name)
     return _without_clashes(found)
 
 
-def _walk(found: Survey, folder: str, prefix: str, everything: bool, suffix: str, ignored: frozenset[str]) -> None:
+def _walk(
+    found: Survey,
+    folder: str,
+    prefix: str,
+    everything: bool,
+    suffix: str,
+    silent: frozenset[str],
+    ignored: Ignored | None,
+) -> None:
     pending = [(folder, prefix)]
     while pending:
         folder, prefix = pending.pop()
         try:
+            if ignored is not None:
+                ignored.enter(Path(folder), prefix)
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            found.failed.append((prefix or folder, reason(error)))
+            found.failed.append((_as_text(prefix) or folder, reason(error)))
+            found.unseen.append(_as_text(prefix))
             continue
         below = []
         for entry in entries:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if ignored is not None and ignored.leaves_out(f"{prefix}{entry.name}{'/' if is_folder else ''}"):
+                found.skipped[IGNORED] += 1
+                continue
             if entry.is_symlink():
                 found.skipped[LINK] += 1
+                found.links.append(_as_text(prefix + entry.name))
                 continue
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if is_folder and entry.name in ignored:
+            if is_folder and entry.name in silent:
                 continue
             why = None if everything else _unwanted(entry, is_folder)
             if why is not None:

@@ -1,0 +1,1 @@
+"""Giving and taking objects as they are, ids and times included."""

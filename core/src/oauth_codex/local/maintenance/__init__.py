@@ -1,0 +1,1 @@
+"""Looking after a storage: compare, mend, clear away, copy."""
