@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -264,16 +265,33 @@ def test_a_connection_that_drops_in_the_middle_keeps_nothing(served: Any) -> Non
 
 
 def test_what_is_no_http_is_answered_and_forgotten(served: Any) -> None:
-    head = b"POST /v1/files HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+    chunked = head("/v1/files", None)
+    start = b"POST /v1/files HTTP/1.1\r\nhost: 127.0.0.1\r\n"
     for message in (
         b"\x16\x03\x01 hello\r\n\r\n",
-        head + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        head + b"content-length: -5\r\n\r\n",
-        head + b"x: " + b"a" * 200_000,  # a head without an end
+        start + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        start + b"content-length: -5\r\n\r\n",
+        start + b"x: " + b"a" * 200_000,  # a head without an end
         b"GET /" + b"a" * 200_000,
+        b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",  # one with an end
+        chunked + b"1\r\n-\r\n0\r\n" + b"x: aaaa\r\n" * 20_000,  # trailers
+        chunked + b"1;" + b"x" * 2_000_000,
     ):
-        assert served.raw(message).startswith(b"HTTP/1.1 400 "), message[:80]
+        top, _, body = served.raw(message).partition(b"\r\n\r\n")
+        assert top.startswith(b"HTTP/1.1 400 "), message[:80]
+        assert b"\r\nx-request-id: req_" in top
+        assert json.loads(body)["error"].keys() == {"message", "type", "param", "code"}
     assert served.http.get("/healthz").status_code == 200
+
+
+def test_a_request_may_follow_a_large_one_on_its_heels(served: Any, tools: Any) -> None:
+    large = head("/v1/vector_stores", 150_000, "application/json") + b" " * 149_998 + b"[]"
+    with served.connect() as connection:
+        connection.sendall(large + b"GET /healthz HTTP/1.1\r\nhost: 127.")
+        connection.sendall(b"0.0.1\r\nconnection: close\r\n\r\n")
+        found = tools.received(connection)
+        assert b"expected a JSON object" in found
+        assert found.count(b"HTTP/1.1 200 ") == 1
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["announced", "streamed"])

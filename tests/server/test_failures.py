@@ -48,6 +48,8 @@ def answer(status: int, **headers: str) -> httpx.Response:
         (errors.AuthRequiredError(SECRET), 502, "upstream_error"),
         (errors.PermissionDeniedError(SECRET), 502, "upstream_error"),
         (errors.InternalServerError(SECRET, status_code=503), 503, "upstream_error"),
+        (errors.APIStatusError(SECRET, status_code=304), 502, "upstream_error"),
+        (errors.InternalServerError(SECRET, status_code=600), 502, "upstream_error"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )

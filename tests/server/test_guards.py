@@ -24,7 +24,7 @@ def test_own_names_are_served_and_names_that_were_pointed_at_this_machine_are_no
     for host in ("localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:99", "[::1]:80", "localhost.", "own.example:8"):
         assert get(served, host=host).status_code == 200, host
     foreign = ("evil.com", "evil.com:80", "127.0.0.1.evil.com", "localhost.evil.com", "8.8.8.8", "0.0.0.0", "[::]", "")
-    for host in (*foreign, "own.example@evil.com"):
+    for host in (*foreign, "own.example@evil.com", "[::1]evil.com"):
         for path in ("/v1/vector_stores", "/healthz", "/metrics", "/nowhere"):
             answer = get(served, path, host=host)
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "host_not_allowed"), (host, path)

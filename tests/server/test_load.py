@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from oauth_codex import OAuthCodexClient
+from oauth_codex.server import protocol
 
 from_form = b'--X\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhello'
 
@@ -165,6 +166,35 @@ def test_a_client_that_stops_sending_is_told_so(serve: Callable[..., Any], tools
         assert start.startswith(b"HTTP/1.1 408 ")
         assert json.loads(found)["error"]["code"] == "request_timeout"
     assert list(served.client.files.list()) == list(served.client.vector_stores.list()) == []
+
+
+def test_a_client_that_sends_no_request_is_let_go(
+    serve: Callable[..., Any], slow: Any, tools: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = threading.Semaphore(0)
+    give_up = protocol.Protocol._give_up
+
+    def told(self: protocol.Protocol) -> None:
+        late.release()
+        give_up(self)
+
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.02)
+    monkeypatch.setattr(protocol.Protocol, "_give_up", told)
+    served = serve(slow.client)
+    health = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    for sent in (b"", health[:-5], health + health[:-5]):
+        with served.connect() as connection:
+            connection.sendall(sent)
+            assert tools.received(connection).count(b'{"status":"ok"}') == sent.count(health)
+    body = b'{"query": "boat"}'
+    head = f"POST /v1/vector_stores/{served.store('boat')}/search HTTP/1.1\r\nhost: localhost\r\n"
+    head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    with served.connect() as connection:  # while an answer is made, nobody is late
+        connection.sendall(head.encode() + body + health[:-5])
+        slow.wait(1)
+        assert all(late.acquire(timeout=60) for _ in range(6))
+        slow.go.set()
+        assert tools.received(connection).startswith(b"HTTP/1.1 200 ")
 
 
 def test_an_operation_goes_on_when_its_client_goes_away(serve: Callable[..., Any], slow: Any) -> None:

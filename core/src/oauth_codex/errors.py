@@ -69,6 +69,9 @@ class OAuthCodexError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {key: value for key, value in self.__dict__.items() if key not in self._unpicklable}
+        foreign = state.get("raw_error")
+        if isinstance(foreign, BaseException):  # many can be pickled only with an error, or never be made again
+            state["raw_error"] = f"{type(foreign).__name__}: {foreign}"
         return _restore, (type(self), self.args, state)
 
 

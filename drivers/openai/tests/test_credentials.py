@@ -221,23 +221,23 @@ def test_nothing_shows_a_secret(
         ({}, lambda _: Reply(status=302, headers={"location": f"http://x:s3cret-cookie@127.0.0.1:1/?a={KEY}"})),
         ({"base_url": other_service.url}, None),
     ]
+    # Not in the call itself: a traceback shows the lines of the caller's program.
+    secret: Any = {"extra_headers": {"X-Token": "s3cret-extra"}, "extra_query": {"access_token": "s3cret-query"}}
     for options, answer in cases:
         service.always = answer
         client = open_client(max_retries=1, default_headers={"X-Team-Key": "s3cret-default"}, **options)
         with pytest.raises(OAuthCodexError) as caught:
-            client.vector_stores.list(
-                extra_headers={"X-Token": "s3cret-extra"}, extra_query={"access_token": "s3cret-query"}
-            )
+            client.vector_stores.list(**secret)
         shown = [repr(client), *_everything(caught.value)]
-        for secret in secrets:
-            found = [text for text in shown if secret in text]
-            assert not found, f"{secret} in {found[0][:500]}"
+        for word in secrets:
+            found = [text for text in shown if word in text]
+            assert not found, f"{word} in {found[0][:500]}"
     for record in caplog.records:
         said = record.getMessage()
         if "receive_response_headers" in said:  # httpcore at DEBUG shows what the service sends, here the key itself
             continue
         # httpx logs whole addresses: a query is no place for a secret.
-        assert not any(secret in said for secret in secrets if secret != "s3cret-query"), said
+        assert not any(word in said for word in secrets if word != "s3cret-query"), said
 
 
 #: Locals that are the caller's own arguments.
@@ -269,3 +269,15 @@ def _everything(error: BaseException) -> list[str]:
 def test_a_client_shows_no_key(open_client: Open) -> None:
     client = open_client(default_headers={"X-Team-Key": "s3cret-default"})
     assert KEY not in repr(client) + repr(client.backend)
+
+
+def test_a_client_that_cannot_be_made_shows_no_key(open_client: Open) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_client(default_headers={"X-Team-Key": "s3cret-default"}, default_query={"sig": "s3cret-query"}, timeout=-1)
+    trace, shown = caught.value.__traceback__, [repr(caught.value)]
+    while trace is not None:  # what those show that report the locals of each frame; the caller's own stand in plain
+        shown += [repr(trace.tb_frame.f_locals.get(name)) for name in ("arguments", "given", "self")]
+        trace = trace.tb_next
+    assert any("Arguments(" in text for text in shown)
+    assert any("Client(not open)" in text for text in shown)
+    assert not re.search(f"{KEY}|s3cret", " ".join(shown))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import threading
 import tracemalloc
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 from oauth_codex import AsyncOAuthCodexClient, OAuthCodexClient
 from oauth_codex.errors import APIConnectionError, InternalServerError
@@ -239,6 +241,21 @@ def test_one_client_serves_several_event_loops(service: Service) -> None:
         return found.id
 
     assert [asyncio.run(once(False)), asyncio.run(once(True))] == ["file-1", "file-1"]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of asyncio, about connections that nobody closed
+def test_ended_event_loops_leave_nothing_behind(service: Service) -> None:
+    service.always = lambda request: Reply(FILE)
+    gc.collect()
+    before = sum(isinstance(each, httpx.AsyncClient) for each in gc.get_objects())
+    client = AsyncOAuthCodexClient(base_url=service.url, api_key=KEY)
+    for _ in range(4):
+        asyncio.run(client.files.retrieve("file-1"))
+    gc.collect()
+    assert sum(isinstance(each, httpx.AsyncClient) for each in gc.get_objects()) <= before + 1
+    asyncio.run(client.close())
+    del client
+    gc.collect()
 
 
 def test_cancelling_ends_a_call(service: Service) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
+import threading
 from typing import Any
 
 import pytest
@@ -76,6 +78,23 @@ def test_a_foreign_exception_becomes_a_storage_error(client: OAuthCodexClient, b
     assert not isinstance(caught.value, NotFoundError)
     assert "KeyError" in str(caught.value)
     assert "vector_stores.retrieve" in str(caught.value)
+
+
+class Unpicklable(Exception):
+    """As libraries make them: with more than a message, some of it tied to this process."""
+
+    def __init__(self, message: str, *, session: object) -> None:
+        super().__init__(message)
+        self.session = session
+
+
+def test_a_storage_error_survives_pickling_whatever_its_cause_is(client: OAuthCodexClient, backend: Any) -> None:
+    failing(backend, Unpicklable("the disk is gone", session=threading.Lock()))
+    with pytest.raises(StorageError) as caught:
+        client.vector_stores.retrieve("vs_1")
+    error = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    assert (str(error), error.driver, error.request_id) == (str(caught.value), "fake", caught.value.request_id)
+    assert error.raw_error == "Unpicklable: the disk is gone"
 
 
 class Panic(BaseException):

@@ -101,6 +101,10 @@ def test_options_of_a_call_reach_the_driver(client: OAuthCodexClient, backend: A
             client.vector_stores.list(timeout=wrong)  # type: ignore[arg-type]
     with pytest.raises(ParameterValidationError, match="extra_headers"):
         client.vector_stores.list(extra_headers={"x-a": 1})  # type: ignore[dict-item]
+    for hidden in ({"extra_headers": {"x-key": ["s3cret"]}}, {"extra_headers": "s3cret"}, {"extra_query": ["s3cret"]}):
+        with pytest.raises(ParameterValidationError, match=r"expected .*, but got (list|str) instead") as caught:
+            client.vector_stores.list(**hidden)
+        assert "s3cret" not in f"{caught.value!r} {caught.value.body}"
     with pytest.raises(ParameterValidationError, match="max_retries"):
         client.with_options(max_retries=-1)
 

@@ -116,7 +116,11 @@ def _call_options(given: Mapping[str, Any], operation: Operation) -> r.CallOptio
     try:
         return r.CallOptions(**given)
     except ValidationError as error:
-        problem = _translate(error.errors(include_url=False)[0], operation)
+        found = error.errors(include_url=False)[0]
+        problem = _translate(found, operation)
+    if found["loc"][0] in ("extra_headers", "extra_query"):  # their values may be secrets
+        text = f"{problem.message.partition(', but got ')[0]}, but got {type(found['input']).__name__} instead."
+        problem = ParameterValidationError(text, param=problem.param, code=problem.code)
     raise problem
 
 

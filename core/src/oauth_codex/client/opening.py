@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,15 +40,15 @@ class Arguments:
     chunkers: Chunker | None
     reranker: Reranker | None
     rewrite_query: QueryRewriter | None
-    base_url: str | None
-    api_key: Any
-    auth: Any
+    base_url: str | None = field(repr=False)  # this and those that follow may hold secrets
+    api_key: Any = field(repr=False)
+    auth: Any = field(repr=False)
     timeout: float | httpx.Timeout | NotGiven | None
     max_retries: int | NotGiven
-    default_headers: Mapping[str, str] | None
-    http_client: Any
+    default_headers: Mapping[str, str] | None = field(repr=False)
+    http_client: Any = field(repr=False)
     clock: Clock | None
-    driver_options: Mapping[str, Any]
+    driver_options: Mapping[str, Any] = field(repr=False)
 
     def given(self, *names: str) -> dict[str, Any]:
         """Those of the named arguments that were given."""

@@ -84,7 +84,8 @@ def _name(host: str) -> str:
     """A host without its port: `example.org`, `127.0.0.1`, `[::1]`."""
     text = host.strip().lower()
     if text.startswith("["):
-        return text.partition("]")[0] + "]"
+        address, _, rest = text.partition("]")
+        return f"{address}]" if not rest or rest.startswith(":") else text
     if text.count(":") > 1:  # an address of version 6 as users write it
         return f"[{text}]"
     return text.partition(":")[0].rstrip(".")

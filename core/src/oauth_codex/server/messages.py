@@ -46,6 +46,16 @@ def no_host() -> Refused:
     return Refused(BadRequestError("The request needs exactly one Host header.", code="invalid_host"))
 
 
+def no_http(most: int) -> Refused:
+    """What arrived is no request of HTTP."""
+    return Refused(
+        BadRequestError(
+            f"Invalid HTTP request: it cannot be parsed, or its address and headers are larger than {most} bytes.",
+            code="invalid_http",
+        )
+    )
+
+
 def wrong_origin(origin: str) -> Refused:
     """403: a web page of another origin."""
     return Refused(

@@ -101,9 +101,11 @@ def described(error: Exception, exchange: Exchange) -> tuple[int, bytes, Headers
             502, "The service behind this server refused its credentials", "upstream_error", error, exchange
         )
     if isinstance(error, APIStatusError) and not isinstance(error, StorageError):
-        if error.status_code is not None and error.status_code < 500:
-            return _own(error, _retry_after(error))
         status = error.status_code or 502
+        if 400 <= status < 500:
+            return _own(error, _retry_after(error))
+        if not 500 <= status < 600:  # a redirect that is not followed, or what is no status
+            status = 502
         return _failure(status, "The service behind this server failed", "upstream_error", error, exchange)
     return _failure(500, "The server failed", None, error, exchange)
 

@@ -12,17 +12,15 @@ from typing import Self
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import ConfigurationError
 from .access import is_loopback
+from .protocol import Protocol
 
 log = logging.getLogger("oauth_codex")
 
 #: Seconds that requests in flight get to end when the server is told to stop.
 GRACE_SECONDS = 30
-#: Most bytes of the address and the headers of a request.
-MAX_HEAD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -81,27 +79,6 @@ class Listener:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
-class _Protocol(HttpToolsProtocol):
-    """Uvicorn's parser, which has no limit of its own for the head of a request."""
-
-    _head = 0
-
-    def on_message_begin(self) -> None:
-        self._head = 1
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._head = 0
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._head:
-            self._head += len(data)
-            if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response(f"The head of the request is larger than {MAX_HEAD_BYTES} bytes.")
-
-
 class _Server(uvicorn.Server):
     """Uvicorn, which tells when it listens and when it begins to stop, and ends with 0 when a signal has stopped it."""
 
@@ -137,7 +114,7 @@ def configured(app: Starlette, grace_seconds: int = GRACE_SECONDS) -> uvicorn.Co
     """How uvicorn serves an application of ours."""
     return uvicorn.Config(
         app,
-        http=_Protocol,
+        http=Protocol,
         log_config=None,
         access_log=False,
         lifespan="off",

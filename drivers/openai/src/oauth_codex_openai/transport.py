@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import httpx
 import stamina
-from anyio.lowlevel import RunVar
+from anyio.lowlevel import current_token
 from oauth_codex.errors import (
     APIError,
     APIResponseValidationError,
@@ -147,12 +147,12 @@ class AsyncTransport:
         self._wire = wire
         self._source = source
         self._clock = clock
-        self._opened: RunVar[_Opened | None] = RunVar("oauth_codex_openai")
+        # A RunVar of anyio would keep it after the end of its loop, since an HTTP client holds on to that.
+        self._opened: dict[object, _Opened] = {}
 
     async def close(self) -> None:
         """Close the connections of the running loop; those of a client that the caller gave stay open."""
-        opened = self._opened.get(None)
-        self._opened.set(None)
+        opened = self._opened.pop(_running_loop(), None)
         if opened is not None and isinstance(opened[0], httpx.AsyncClient) and self._options.http_client is None:
             await opened[0].aclose()
 
@@ -181,13 +181,16 @@ class AsyncTransport:
         return response, retries
 
     def _client(self) -> tuple[httpx.AsyncClient, httpx.Auth | None]:
-        opened = self._opened.get(None)
+        loop = _running_loop()
+        opened = self._opened.get(loop)
         if opened is None:
-            opened = (
+            for other in list(self._opened):
+                if getattr(other, "is_closed", bool)():  # a loop that has ended closes nothing any more
+                    self._opened.pop(other, None)
+            opened = self._opened[loop] = (
                 self._options.http_client or httpx.AsyncClient(limits=_LIMITS, verify=_certificates()),
                 self._source(),
             )
-            self._opened.set(opened)
         return _usable(opened[0], httpx.AsyncClient, "AsyncOAuthCodexClient"), opened[1]
 
     async def _exchange(
@@ -226,6 +229,11 @@ class AsyncTransport:
         finally:
             await response.aclose()
         raise failure
+
+
+def _running_loop() -> object:
+    token = current_token()
+    return getattr(token, "native_token", token)  # older releases of anyio give the loop itself
 
 
 def _policy(options: OpenAIOptions, call: Call, clock: Callable[[], float]) -> Retrying:

@@ -211,7 +211,8 @@ class AsyncOAuthCodexClient:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._core.opened!r})"
+        core = self.__dict__.get("_core")  # not there yet, or never, where a constructor has failed
+        return f"{type(self).__name__}({'not open' if core is None else repr(core.opened)})"
 
 
 class AsyncBeta:
