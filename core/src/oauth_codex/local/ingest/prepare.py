@@ -68,7 +68,7 @@ class Refused:
         passing: Whether another attempt may succeed, because what failed is not the file.
     """
 
-    code: Literal["server_error", "unsupported_file", "invalid_file"]
+    code: str
     message: str
     passing: bool = False
 
