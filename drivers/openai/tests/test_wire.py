@@ -55,6 +55,22 @@ def test_only_what_was_given_is_sent(client: OAuthCodexClient, service: Service)
     assert service.last.query == [("before", "vs_9"), ("limit", "5")]
 
 
+def test_what_only_the_service_knows_is_passed_on(client: OAuthCodexClient, service: Service) -> None:
+    service.reply({"object": "vector_store.search_results.page", "search_query": "fox", "data": [], "has_more": False})
+    client.vector_stores.search("vs_1", query="fox", search_mode="vector", extra_body={"rerank": {"model": "m"}})
+    assert service.last.json == {"query": "fox", "search_mode": "vector", "rerank": {"model": "m"}}
+    service.reply(page())
+    client.vector_stores.list(limit=5, flavor="x")
+    assert sorted(service.last.query) == [("flavor", "x"), ("limit", "5")]
+    service.reply(STORE_FILE)
+    client.vector_stores.files.create("vs_1", file_id="file-1", extra_body={"priority": 3})
+    assert service.last.json == {"file_id": "file-1", "priority": 3}
+    with pytest.raises(ParameterValidationError, match="resume"):
+        client.vector_stores.list(resume=1)
+    with pytest.raises(ParameterValidationError, match="limit"):
+        client.vector_stores.list(limit=0)
+
+
 def test_a_search(client: OAuthCodexClient, service: Service) -> None:
     service.reply(
         {"object": "vector_store.search_results.page", "search_query": "fox", "data": [HIT], "has_more": False}

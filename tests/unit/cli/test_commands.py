@@ -226,3 +226,10 @@ def test_an_option_of_the_client_is_passed_on(storage: Path) -> None:
     error = document(storage, "stores", "--option", "embedder=nonesuch", code=1)["error"]
     assert "nonesuch" in error["message"]
     assert document(storage, "stores", "--option", "ingest=inline", "--option", "embedder=hashing")["data"]
+
+
+def test_the_limit_of_a_call_is_an_option(storage: Path) -> None:
+    assert "engine" in run(storage, "stores", "--option", "timeout=30")
+    result = CliRunner().invoke(app, ["stores", "--option", "timeout=soon", "--storage-dir", str(storage)])
+    assert result.exit_code == 2
+    assert "'timeout' is 'soon'" in result.output

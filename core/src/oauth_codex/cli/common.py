@@ -20,7 +20,7 @@ _PANEL = "Storage and output"
 #: Arguments of a client that have a flag of their own, and those that text cannot stand for.
 _FLAGS = {"backend": "--backend", "profile": "--profile", "storage_dir": "--storage-dir"}
 _NOT_TEXT = frozenset(
-    ("parsers", "chunkers", "reranker", "rewrite_query", "auth", "default_headers", "http_client", "clock", "timeout")
+    ("parsers", "chunkers", "reranker", "rewrite_query", "auth", "default_headers", "http_client", "clock")
 )
 
 
@@ -55,6 +55,8 @@ class Common:
         from ..client import OAuthCodexClient
 
         options: dict[str, Any] = dict(self.options)
+        if "timeout" in options:
+            options["timeout"] = _seconds(options["timeout"])
         return OAuthCodexClient(
             self.backend or backend, profile=self.profile, storage_dir=self.storage_dir or storage_dir, **options
         )
@@ -66,7 +68,7 @@ class Common:
         named: dict[str, Any] = {key: value for key, value in self.options.items() if key in _SETTINGS}
         if embedder is not None:
             named["embedder"] = embedder
-        others = {key: value for key, value in self.options.items() if key not in _SETTINGS}
+        others = {key: value for key, value in self.options.items() if key not in (*_SETTINGS, "timeout")}
         return config.resolve(
             backend=self.backend,
             profile=self.profile,
@@ -81,6 +83,13 @@ class Common:
 
         chosen = self.selection().driver
         return registry.load_driver(chosen.value, origin=chosen.origin).local
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"'timeout' is {text!r}. Expected a number of seconds.", param_hint="--option") from None
 
 
 def pair(text: str, flag: str) -> tuple[str, str]:

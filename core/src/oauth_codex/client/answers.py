@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from ..spi import wire
-from ..spi.operations import Answer, Operation
+from ..spi.operations import STORE_FILES_CREATE, Answer, Operation
 from ..types.files import FileBytes
 from ..types.pages import AsyncCursorPage, AsyncPage, SyncCursorPage, SyncPage
 from .base import Core
@@ -147,7 +147,8 @@ class Message:
         binary = last.operation.answer is Answer.BYTES
         kind = "application/octet-stream" if binary else "application/json"
         self.status_code = 200
-        self.url = _BASE + wire.path(last.operation, last.fields)
+        # Uploading and attaching in one step has no address of its own.
+        self.url = _BASE + wire.path(last.operation if last.operation.path else STORE_FILES_CREATE, last.fields)
         self.request_id = last.request_id
         self.headers = Headers({"content-type": kind, "x-request-id": last.request_id})
 

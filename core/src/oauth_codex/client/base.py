@@ -102,9 +102,7 @@ class Core:
             TypeError: There is an option that does not exist.
         """
         backend = self.opened.live()
-        if options:
-            fields = self._merged(operation, fields, options)
-        found = self._call_options(options)
+        fields, found = self._prepared(operation, fields, options)
         if request_id is not None:
             found["request_id"] = request_id
         if on_answer is not None:
@@ -189,8 +187,7 @@ class Core:
             ParameterValidationError: A parameter is missing, unknown or wrong.
         """
         self.opened.live()
-        self._call_options(options)
-        validate(operation, self._merged(operation, fields, options))
+        validate(operation, self._prepared(operation, fields, options)[0])
 
     def _look_for_store(self, vector_store_id: object) -> Steps[None]:
         """Refuse an unknown or expired store before anything is uploaded to it, where asking costs no request over a network."""
@@ -356,6 +353,21 @@ class Core:
     def close(self) -> Steps[None]:
         """Let go of the storage."""
         yield Step(self.opened.close, self.opened.close_native if self.opened.native else None)
+
+    def _prepared(
+        self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]
+    ) -> tuple[dict[str, object], dict[str, Any]]:
+        """The fields of a request, and the options of its call."""
+        if options:
+            fields = self._merged(operation, fields, options)
+        found = self._call_options(options)
+        if not self.local and operation.request.model_config.get("extra") != "allow":
+            # Only the service can say whether it knows them.
+            beyond = {name: value for name, value in fields.items() if name not in operation.request.model_fields}
+            if beyond:
+                fields = {name: value for name, value in fields.items() if name not in beyond}
+                found["extra_body"] = beyond
+        return fields, found
 
     def _merged(self, operation: Operation, fields: dict[str, object], options: Mapping[str, Any]) -> dict[str, object]:
         for name in options:

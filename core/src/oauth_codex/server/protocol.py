@@ -70,6 +70,9 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n" + head.encode() + b"\r\n" + body)
         self.transport.close()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing to tell: a client that offers HTTP/2 or a web socket is answered without it."""
+
     def _expect_head(self) -> None:
         self._expect_nothing()
         self._late = self.loop.call_later(HEAD_SECONDS, self._give_up)

@@ -80,11 +80,12 @@ def call_of(operation: Operation, request: Request) -> Call:
             content_type=request.content_type,
             content=Content(request.stream),
         )
+    query, body, beyond = wire.query(operation, request), wire.body(operation, request), request.options.extra_body or {}
     return Call(
         method=operation.method,
         path=wire.path(operation, request),
-        query=wire.query(operation, request),
-        body=wire.body(operation, request),
+        query=query if operation.method == "POST" else {**query, **dict(_flat(beyond))},
+        body={**(body or {}), **beyond} if beyond and operation.method == "POST" else body,
         form=form,
         streamed=operation.answer is Answer.BYTES,
         options=request.options,
