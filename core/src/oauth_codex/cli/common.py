@@ -89,7 +89,9 @@ def _seconds(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise typer.BadParameter(f"'timeout' is {text!r}. Expected a number of seconds.", param_hint="--option") from None
+        raise typer.BadParameter(
+            f"'timeout' is {text!r}. Expected a number of seconds.", param_hint="--option"
+        ) from None
 
 
 def pair(text: str, flag: str) -> tuple[str, str]:

@@ -51,8 +51,9 @@ class CallOptions(BaseModel):
     """What belongs to one call: `extra_*` of the SDK, its limits, and the id under which it is logged.
 
     `timeout` is in seconds; `max_retries` is for remote drivers. Both are set only when the caller gave them. `extra_body` holds
-    fields of the body, or of the query where there is none, that the request has no place for: the service behind a remote
-    driver may know them. A driver that speaks HTTP calls `on_answer` with each answer that it took, an `httpx.Response`, and the number of retries before it.
+    fields of the body, or of the query where there is none, that the request has no place for: the service behind a remote driver
+    may know them. A driver that speaks HTTP calls `on_answer` with each answer that it took, an `httpx.Response`, and the number of
+    retries before it.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)

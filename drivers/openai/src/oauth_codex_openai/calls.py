@@ -80,7 +80,11 @@ def call_of(operation: Operation, request: Request) -> Call:
             content_type=request.content_type,
             content=Content(request.stream),
         )
-    query, body, beyond = wire.query(operation, request), wire.body(operation, request), request.options.extra_body or {}
+    query, body, beyond = (
+        wire.query(operation, request),
+        wire.body(operation, request),
+        request.options.extra_body or {},
+    )
     return Call(
         method=operation.method,
         path=wire.path(operation, request),
