@@ -49,7 +49,10 @@ def test_sync(storage: Path, folder: Path) -> None:
     assert "- x.log" in run("sync", "notes", folder, *place)
     (folder / "bad.txt").write_bytes(b"\x00\x01\x02\xff" * 100)
     assert "bad.txt" in run("sync", "notes", folder, *place, code=1)
-    assert "No vector store" in run("sync", "nothing", folder, *place, code=1)
+    assert "without --dry-run it is made" in run("sync", "second", folder, "-n", *place, code=1)
+    assert "added" in run("sync", "second", folder, "-x", "bad.txt", *place), "a store of a new name is made"
+    assert "apples" not in run("search", "second", "pears", *place)
+    assert "No vector store has the id" in run("sync", "vs_" + "0" * 32, folder, *place, code=1)
     assert run("sync", "notes", folder / "nowhere", *place, code=2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ _NOT_TEXT = frozenset(
 
 #: Options that are arguments of the client rather than of a driver.
 _SETTINGS = frozenset(("embedder", "ingest", "base_url", "config_path"))
+
+
+#: Looks like an id, so it is surely not meant as the name of a new store.
+_ID = re.compile(r"vs_[0-9a-fA-F]{16,}")
 
 
 class Failure(Exception):
@@ -182,6 +187,20 @@ def find_store(client: OAuthCodexClient, wanted: str) -> VectorStore | None:
                 return store
             expired = expired or store
     return expired
+
+
+def usable_store(client: OAuthCodexClient, wanted: str) -> VectorStore | None:
+    """The store of that id or name for putting files into; None if one of that name is to be made.
+
+    Raises:
+        Failure: It is an id, and there is no such store.
+    """
+    found = find_store(client, wanted)
+    if found is not None and found.status == "expired":
+        found = None
+    if found is None and _ID.fullmatch(wanted):
+        raise Failure(f"No vector store has the id {wanted!r}. 'oauth-codex stores' lists those that there are.")
+    return found
 
 
 def require_store(client: OAuthCodexClient, wanted: str) -> VectorStore:

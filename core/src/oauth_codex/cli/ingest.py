@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sysconfig
 import time
 from collections import Counter
@@ -13,16 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Common, Failure, find_store, with_common
+from .common import Common, Failure, usable_store, with_common
 from .loading import Entry, count_chunks, groups, load
 from .output import counted, print_failures, print_json, progress, say, size, visible
 
 if TYPE_CHECKING:
     from .. import OAuthCodexClient
     from ..client.finding import Found, Survey
-
-#: Looks like an id, so it is surely not meant as the name of a new store.
-_ID = re.compile(r"vs_[0-9a-fA-F]{16,}")
 
 
 @dataclass
@@ -143,11 +139,7 @@ def _standard_library() -> Survey:
 def _ingest(
     client: OAuthCodexClient, name: str, found: Survey, prefix: str, *, shown: bool
 ) -> tuple[Report, list[str]]:
-    existing = find_store(client, name)
-    if existing is not None and existing.status == "expired":
-        existing = None
-    if existing is None and _ID.fullmatch(name):
-        raise Failure(f"No vector store has the id {name!r}. 'oauth-codex stores' lists those that there are.")
+    existing = usable_store(client, name)
     target = existing or client.vector_stores.create(name=name)
     report = Report(target.id, existing is None, skipped=found.skipped, failed=list(found.failed))
     known = _known(client, target.id) if existing else {}

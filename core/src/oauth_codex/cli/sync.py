@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Common, require_store, with_common
+from .common import Common, Failure, usable_store, with_common
 from .maintenance import plain, shown
 from .output import print_failures, print_json, say, visible
 
@@ -21,7 +21,7 @@ _MOST = 20
 @with_common
 def sync(
     common: Common,
-    store: Annotated[str, typer.Argument(metavar="STORE", help="Id or name of a store.")],
+    store: Annotated[str, typer.Argument(metavar="STORE", help="Id or name of the store; one of a new name is made.")],
     directory: Annotated[
         Path, typer.Argument(metavar="DIRECTORY", exists=True, file_okay=False, readable=False, help="The folder.")
     ],
@@ -48,8 +48,11 @@ def sync(
     file or folder could not be read or processed.
     """
     with common.client() as client, shown(common, "Syncing") as on_progress:
+        target = usable_store(client, store)
+        if target is None and dry_run:
+            raise Failure(f"There is no store {store!r} yet; without --dry-run it is made.")
         report = client.maintenance.sync(
-            require_store(client, store).id,
+            (target or client.vector_stores.create(name=store)).id,
             directory,
             exclude=exclude or (),
             use_gitignore=not no_gitignore,
