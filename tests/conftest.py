@@ -211,3 +211,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Ids that are the same in every process: an address in one would keep the processes of a run from agreeing."""
     return type(val).__name__ if " at 0x" in repr(val)[:300] else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have counted, such as processes that were killed, and what was lost by it."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, counts in getattr(report, "user_properties", ()):
+                if name == "counts" and report.when == "call":
+                    terminalreporter.write_line(f"{report.nodeid.rpartition('/')[2]}: {_said(counts)}")
+
+
+def _said(counts: dict[str, object]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in counts.items())

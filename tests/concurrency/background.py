@@ -1,24 +1,31 @@
 """Threads of one process that attach files in the background, beside others that do the same. A program:
 
-    python background.py DIRECTORY STORE PROCESS SECONDS SHARED_FILE...
+    python background.py DIRECTORY STORE PROCESS SECONDS CLOCK SHARED_FILE...
 
-prints, as JSON, which files it has attached and how many its own workers have completed.
+prints, as JSON, which files it has attached and how many its own workers have completed. CLOCK is `steady`, or `jumps`: then time
+leaps forward and back, by more than a lease, so that processes take work from each other that goes on.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from oauth_codex import OAuthCodexClient
+from oauth_codex.local.catalog import jobs
+
+sys.path.append(str(Path(__file__).parents[1] / "crash"))
+import sabotages
 
 THREADS = 10
 #: Larger than what is prepared in a thread.
-LONG = " and what everybody writes about rivers and banks" * 2_000
+LONG = "and what everybody writes about rivers and banks " * 40
 
 
 def work(client: OAuthCodexClient, store: str, name: str, end: float, shared: list[str]) -> dict[str, str]:
@@ -29,7 +36,7 @@ def work(client: OAuthCodexClient, store: str, name: str, end: float, shared: li
 
     def upload() -> str:
         word = f"word{name}q{len(own)}x"
-        text = f"{word} in a garden" + (LONG if chosen.random() < 0.05 else "")
+        text = f"{word} in a garden" + (f"{word} {LONG}" * 50 if chosen.random() < 0.05 else "")
         file = client.files.create(file=(f"{word}.txt", text.encode()), purpose="assistants").id
         own[file] = word
         return file
@@ -47,10 +54,25 @@ def work(client: OAuthCodexClient, store: str, name: str, end: float, shared: li
             return own
 
 
+class Jumping:
+    """A clock that leaps with every thirtieth look at it: a day forward, then back, and to before it was."""
+
+    def __init__(self) -> None:
+        self._looks = itertools.count()
+
+    def __call__(self) -> float:
+        return time.time() + (0, 86_400, 0, -86_400)[next(self._looks) // 30 % 4]
+
+
 def main() -> None:
-    directory, store, process, seconds, *shared = sys.argv[1:]
+    sabotages.apply()
+    directory, store, process, seconds, clock, *shared = sys.argv[1:]
     end = time.monotonic() + float(seconds)
-    with OAuthCodexClient(backend="sqlite", storage_dir=directory, ingest="background") as client:
+    parts: dict[str, Any] = {}
+    if clock == "jumps":
+        parts["clock"] = Jumping()
+        jobs.MAX_ATTEMPTS = 10**6  # what is taken from one that works on it counts as an attempt
+    with OAuthCodexClient(backend="sqlite", storage_dir=directory, ingest="background", **parts) as client:
         with ThreadPoolExecutor(THREADS) as pool:
             futures = [pool.submit(work, client, store, f"{process}t{i}", end, shared) for i in range(THREADS)]
             own: dict[str, str] = {}

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,79 +21,72 @@ LONG = float(os.environ.get("OAUTH_CODEX_TEST_SECONDS", "4")) > 10
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("how", ["kill", "raise"])
-def test_at_every_commit_and_file_operation(how: str, tmp_path: Path) -> None:
-    """`kill` sends SIGKILL before or after it; `raise` lets it fail once, as on a full disk."""
+#: Of which points every how many are tried in a short run, and the first: others for each driver and way to work.
+POINTS = [
+    ("kill", "sqlite", "inline", 11, 3),
+    ("kill", "sqlite", "background", 13, 5),
+    ("kill", "faiss", "inline", 0, 0),
+    ("kill", "faiss", "background", 29, 9),
+    ("power", "sqlite", "inline", 17, 11),
+    ("power", "sqlite", "background", 0, 0),
+    ("power", "faiss", "inline", 0, 0),
+    ("power", "faiss", "background", 31, 21),
+    ("freeze", "sqlite", "inline", 0, 0),
+    ("freeze", "sqlite", "background", 13, 5),
+    ("freeze", "faiss", "inline", 0, 0),
+    ("freeze", "faiss", "background", 0, 0),
+    ("raise", "sqlite", "inline", 19, 7),
+    ("raise", "sqlite", "background", 0, 0),
+    ("raise", "faiss", "inline", 0, 0),
+    ("raise", "faiss", "background", 29, 11),
+]
+#: Deaths in a short run; 75 in a long one.
+MOMENTS = [("sqlite", "inline", 2), ("sqlite", "background", 4), ("faiss", "inline", 1), ("faiss", "background", 3)]
+
+
+def _run(record: Callable[[str, object], None], *command: object) -> Any:
+    """What a program said; what is wrong with the storage afterwards fails the test."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(HERE / "script.py"), str(tmp_path), how, "1" if LONG else "8"],
-        capture_output=True, text=True, timeout=600, check=False, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        [sys.executable, "-W", "error", *map(str, command)], capture_output=True, text=True, check=False,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout)
-    assert len(said["points"]) > 30
-    assert {name.split()[1] for name in said["points"]} >= {"commit", "replace", "fsync"}
-    assert "\n".join(f"{point}: {what}" for point, what in said["wrong"].items()) == ""
+    wrong = said.pop("wrong")
+    assert "\n".join(f"{where}: {what}" for where, what in wrong.items()) == ""
+    counts = {name: len(found) if isinstance(found, list) else found for name, found in said.items()}
+    record("counts", {**counts, "lost": 0})
+    return said
 
 
-def test_killed_at_any_moment(
-    tmp_path: Path, open_client: Callable[..., Any], clock: Any, audit: Callable[[Any], None]
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(
+    ("how", "driver", "ingest", "every", "first"),
+    [pytest.param(*each, id="-".join(each[:3])) for each in POINTS if LONG or each[3]],
+)
+def test_at_every_commit_and_file_operation(
+    how: str, driver: str, ingest: str, every: int, first: int, tmp_path: Path, record_property: Callable[..., None]
 ) -> None:
-    """One storage, many deaths; each time another process goes on."""
-    moments = random.Random(5)
-    storage = tmp_path / "storage"
-    present: set[str] = set()
-    gone: set[str] = set()
-    loose: set[str] = set()  # uploaded, but the process died before they were attached
-    stores: dict[int, str] = {}
-    clock.now = time.time() + 10_000  # long after every lease
-    for death in range(30 if LONG else 4):
-        victim = subprocess.Popen(
-            [sys.executable, "-W", "error", str(HERE / "victim.py"), str(storage), str(death)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert victim.stdout is not None
-        lines = [victim.stdout.readline()]  # it works now
-        killer = threading.Timer(moments.uniform(0.01, 0.8), victim.kill)
-        killer.start()
-        lines += victim.stdout.readlines()
-        killer.join()
-        victim.stdout.close()
-        assert victim.wait() == -signal.SIGKILL
-        lines = [line for line in lines if line.endswith("\n")]
-        open_end: dict[str, Any] = {}
-        for said in map(json.loads, lines):
-            if "store" in said:
-                stores[death] = said["store"]
-            elif "begins" in said:
-                open_end = said
-            else:
-                open_end = {}
-                (present if said["done"] == "attach" else gone).update(said["words"])
-        present -= gone
-        maybe = set(open_end.get("words", ()))
+    """`kill` sends SIGKILL before or after it; `power` does, and whatever was not synced is gone; `freeze` stops the process, while
+    another one takes over what it holds; `raise` lets the operation fail once, as on a full disk.
+    """
+    chosen = (1, 0) if LONG else (every, first)
+    said = _run(record_property, HERE / "script.py", tmp_path, how, driver, ingest, *chosen)
+    assert len(said["points"]) > 100
+    assert said["tried"] > 0
+    assert {name.split()[1] for name in said["points"]} >= {"commit", "replace", "fsync", "unlink"}
 
-        opened = open_client("sqlite", storage)
-        client = opened.client
-        audit(client)
-        names = {file.id: file.filename for file in client.files.list()}
-        assert present - maybe <= set(names.values()) <= present | maybe | loose, lines[-3:]
-        attached: set[str] = set()
-        for number, store in stores.items():
-            seen = client.vector_stores.retrieve(store)
-            assert (seen.status, seen.file_counts.in_progress) == ("completed", 0)
-            members = {names[file.id]: file.status for file in client.vector_stores.files.list(store, limit=100)}
-            assert set(members.values()) <= {"completed"}
-            attached.update(members)
-            mine = {word for word in present if word.startswith(f"word{number}q")}
-            assert mine - maybe <= set(members) <= mine | maybe
-            sample = sorted(maybe | set(moments.sample(sorted(mine), min(len(mine), 10))))
-            for word in [word for word in sample if word.startswith(f"word{number}q")]:
-                hits = client.vector_stores.search(store, query=word, max_num_results=50).data
-                assert [hit.filename for hit in hits if word in hit.text.split()] == ([word] if word in members else [])
-        opened.close()
-        present, loose = attached, set(names.values()) - attached
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(("driver", "ingest", "deaths"), MOMENTS)
+def test_killed_at_any_moment(
+    driver: str, ingest: str, deaths: int, tmp_path: Path, record_property: Callable[..., None]
+) -> None:
+    """Four threads that write, many deaths; each time another process goes on."""
+    said = _run(
+        record_property, HERE / "moments.py", tmp_path, driver, ingest, 75 if LONG else deaths, len(driver + ingest)
+    )
+    assert said["acknowledged"] > 0
 
 
 # -- what a dead process leaves ----------------------------------------------------------------------------------------

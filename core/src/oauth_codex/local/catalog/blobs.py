@@ -167,8 +167,10 @@ def _keep(temporary: Path, final: Path, size: int) -> None:
         temporary.unlink()
         return
     os.replace(temporary, final)
-    if os.name != "nt":  # a folder cannot be opened there
-        folder = os.open(final.parent, os.O_RDONLY)
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    for named in (final.parent, final.parents[1]):  # the name of the file, and that of its folder, which may be new
+        folder = os.open(named, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
