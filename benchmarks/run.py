@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 SCENARIOS = (
     "importing",
     "ingest",
+    "background",
     "search",
     "filtered",
     "listing",

@@ -34,7 +34,7 @@ LIVES = 10
 #: Later than every lease.
 LATER = 10_000
 #: Seconds of the first and the last moment; opening is the first thing that a process does.
-MOMENTS = (0.02, 1.2)
+MOMENTS = (0.02, 0.8)
 
 
 class Expected:

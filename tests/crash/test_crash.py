@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -21,27 +22,18 @@ LONG = float(os.environ.get("OAUTH_CODEX_TEST_SECONDS", "4")) > 10
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
-#: Of which points every how many are tried in a short run, and the first: others for each driver and way to work.
-POINTS = [
-    ("kill", "sqlite", "inline", 11, 3),
-    ("kill", "sqlite", "background", 13, 5),
-    ("kill", "faiss", "inline", 0, 0),
-    ("kill", "faiss", "background", 29, 9),
-    ("power", "sqlite", "inline", 17, 11),
-    ("power", "sqlite", "background", 0, 0),
-    ("power", "faiss", "inline", 0, 0),
-    ("power", "faiss", "background", 31, 21),
-    ("freeze", "sqlite", "inline", 0, 0),
-    ("freeze", "sqlite", "background", 13, 5),
-    ("freeze", "faiss", "inline", 0, 0),
-    ("freeze", "faiss", "background", 0, 0),
-    ("raise", "sqlite", "inline", 19, 7),
-    ("raise", "sqlite", "background", 0, 0),
-    ("raise", "faiss", "inline", 0, 0),
-    ("raise", "faiss", "background", 29, 11),
-]
-#: Deaths in a short run; 75 in a long one.
-MOMENTS = [("sqlite", "inline", 2), ("sqlite", "background", 4), ("faiss", "inline", 1), ("faiss", "background", 3)]
+#: How many points are passed over in a short run, and the first: others for each driver and way to work.
+POINTS = {
+    ("kill", "sqlite", "inline"): (21, 3),
+    ("kill", "sqlite", "background"): (29, 5),
+    ("kill", "faiss", "background"): (37, 9),
+    ("power", "sqlite", "inline"): (27, 11),
+    ("freeze", "sqlite", "background"): (17, 5),
+    ("raise", "sqlite", "inline"): (17, 7),
+}
+EVERY = list(itertools.product(("kill", "power", "freeze", "raise"), ("sqlite", "faiss"), ("inline", "background")))
+#: Deaths in a short run; in a long one 75 of each driver and way to work.
+MOMENTS = {("sqlite", "inline"): 3, ("faiss", "background"): 7}
 
 
 def _run(record: Callable[[str, object], None], *command: object) -> Any:
@@ -61,16 +53,15 @@ def _run(record: Callable[[str, object], None], *command: object) -> Any:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize(
-    ("how", "driver", "ingest", "every", "first"),
-    [pytest.param(*each, id="-".join(each[:3])) for each in POINTS if LONG or each[3]],
+    ("how", "driver", "ingest"), [pytest.param(*each, id="-".join(each)) for each in (EVERY if LONG else POINTS)]
 )
 def test_at_every_commit_and_file_operation(
-    how: str, driver: str, ingest: str, every: int, first: int, tmp_path: Path, record_property: Callable[..., None]
+    how: str, driver: str, ingest: str, tmp_path: Path, record_property: Callable[..., None]
 ) -> None:
     """`kill` sends SIGKILL before or after it; `power` does, and whatever was not synced is gone; `freeze` stops the process, while
     another one takes over what it holds; `raise` lets the operation fail once, as on a full disk.
     """
-    chosen = (1, 0) if LONG else (every, first)
+    chosen = (1, 0) if LONG else POINTS[how, driver, ingest]
     said = _run(record_property, HERE / "script.py", tmp_path, how, driver, ingest, *chosen)
     assert len(said["points"]) > 100
     assert said["tried"] > 0
@@ -78,14 +69,17 @@ def test_at_every_commit_and_file_operation(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize(("driver", "ingest", "deaths"), MOMENTS)
-def test_killed_at_any_moment(
-    driver: str, ingest: str, deaths: int, tmp_path: Path, record_property: Callable[..., None]
-) -> None:
+@pytest.mark.parametrize(
+    ("driver", "ingest"),
+    [
+        pytest.param(*each, id="-".join(each))
+        for each in (dict.fromkeys(each[1:] for each in EVERY) if LONG else MOMENTS)
+    ],
+)
+def test_killed_at_any_moment(driver: str, ingest: str, tmp_path: Path, record_property: Callable[..., None]) -> None:
     """Four threads that write, many deaths; each time another process goes on."""
-    said = _run(
-        record_property, HERE / "moments.py", tmp_path, driver, ingest, 75 if LONG else deaths, len(driver + ingest)
-    )
+    deaths = 75 if LONG else MOMENTS[driver, ingest]
+    said = _run(record_property, HERE / "moments.py", tmp_path, driver, ingest, deaths, len(driver + ingest))
     assert said["acknowledged"] > 0
 
 

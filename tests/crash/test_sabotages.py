@@ -54,7 +54,7 @@ CAUGHT_BY = [
 @pytest.mark.parametrize(
     ("sabotage", "test"),
     [
-        pytest.param(sabotage, test, id=f"{sabotage}-{test.rpartition('::')[2][:40]}")
+        pytest.param(sabotage, test, id=f"{sabotage}-{test.rpartition('::test_')[2].partition('[')[0]}")
         for sabotage, test, quick in CAUGHT_BY
         if quick or LONG
     ],
