@@ -116,6 +116,7 @@ def test_an_interrupt_ends_with_130_and_leaves_whole_groups(
     # The signal arrives while the second group of files is being uploaded.
     before = (
         "import signal, oauth_codex.client._sync.files as f\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job of a shell ignores it
         "real, count = f.Files.create, [0]\n"
         "def create(*a, **k):\n"
         "    count[0] += 1\n"
