@@ -99,10 +99,14 @@ def audit_of(client: OAuthCodexClient) -> None:
             used = rows(f"SELECT coalesce(sum(usage_bytes), 0) FROM attachments {where}")[0][0]
             assert store.usage_bytes == used, store.public_id
             live = rows(
-                f"SELECT attachment_id, first_chunk, chunk_count, vectors FROM generations {where} AND removed IS NULL"
+                f"SELECT attachment_id, generation, first_chunk, chunk_count, vectors FROM generations"
+                f" {where} AND removed IS NULL"
             )
-            done = {row.id for row in rows(f"SELECT id FROM attachments {where} AND status = 'completed'")}
-            assert sorted(row.attachment_id for row in live) == sorted(done), "searchable is not the same as completed"
+            done = rows(
+                f"SELECT id, generation FROM attachments {where} AND (status = 'completed' OR text_blob_id IS NOT NULL)"
+            )
+            found_of = sorted((row.attachment_id, row.generation) for row in live)
+            assert found_of == sorted(map(tuple, done)), "searchable is not the same as completed, now or once"
             for row in live:
                 ids = [
                     tuple(chunk)

@@ -159,6 +159,31 @@ def test_between_local_drivers_everything_is_the_same(
     assert chunked_anew(second) == STATIC
 
 
+def test_what_is_found_of_a_file_that_has_failed_since_comes_along(
+    open_at: Callable[..., OAuthCodexClient], audit: Callable[[Any], None]
+) -> None:
+    refusing: list[bool] = []
+
+    def read(content: bytes, filename: str | None) -> str:
+        if refusing:
+            raise ValueError("no page")
+        return "the parsed " + content.decode()
+
+    first = open_at("sqlite", "first", parsers={".md": read})
+    store = first.vector_stores.create(name="one").id
+    file = first.vector_stores.files.upload(store, file=("a.md", b"apple is round")).id
+    refusing.append(True)
+    again = first.vector_stores.files.create(store, file_id=file, chunking_strategy=STATIC)
+    assert again.status == "failed"
+    second = open_at("sqlite", "second")
+    report = first.maintenance.migrate(second)
+    assert (report.ok, report.vectors_kept) == (True, 1)
+    assert seen(second, ids=True) == seen(first, ids=True)
+    assert second.vector_stores.search(store, query="apple").data[0].text == "the parsed apple is round"
+    audit(second)
+    assert second.maintenance.verify().ok
+
+
 def test_all_the_way_round(open_at: Callable[..., OAuthCodexClient]) -> None:
     first = open_at("memory", "first")
     fill(first)

@@ -1,7 +1,8 @@
 """Any sequence of announcing, claiming, working, dying and cancelling, by several workers on a clock that also jumps back.
 
-Whatever happens: a file is settled once, by whoever holds it; counters add up at every instant; and work that is left alone for long
-enough is always finished by a worker that lives.
+Whatever happens: an attachment is settled once, by whoever holds it; counters add up at every instant; a file that was completed is
+found until it leaves, however often it is attached anew; and work that is left alone for long enough is always finished by a worker
+that lives.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.forgotten: list[tuple[int, Task]] = []
         self.batches: list[Any] = []
         self.settled: set[int] = set()
+        self.files: dict[int, Any] = {}
+        self.found: set[int] = set()
 
     def teardown(self) -> None:
         if hasattr(self, "room"):
@@ -63,7 +66,23 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 4), mine=st.booleans(), number=numbers)
     def announce(self, count: int, mine: bool, number: int) -> None:
-        ids = self.room.attach(self.store, self.room.add_files(count))
+        files = self.room.add_files(count)
+        self.files.update({file.id: file for file in files})
+        ids = self.room.attach(self.store, files)
+        self.announced(number, ids, mine)
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data(), size=st.sampled_from([100, 200]), mine=st.booleans(), number=numbers)
+    def attach_anew(self, data: Any, size: int, mine: bool, number: int) -> None:
+        files = data.draw(st.lists(st.sampled_from(sorted(self.files)), min_size=1, max_size=3, unique=True))
+        window = StaticChunking(max_chunk_size_tokens=size, chunk_overlap_tokens=0)
+        with self.room.catalog.write() as connection:
+            entries = [(self.files[file], window, None) for file in files]
+            admitted = attachments.admit(connection, NAMESPACE, self.store, entries, self.room.now)
+        if admitted.pending:
+            self.announced(number, admitted.pending, mine)
+
+    def announced(self, number: int, ids: list[int], mine: bool) -> None:
         self.batches.append(self.room.add_batch(self.store, ids))
         with self.room.catalog.write() as connection:
             claims = self.queues[number].announce(connection, NAMESPACE, self.store.id, ids, mine=mine)
@@ -102,6 +121,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queues[number].publish(task, work) == right
         assert not right & self.settled, "a file was settled twice"
         self.settled |= right
+        if not refused:
+            self.found |= {row[0] for each in right for row in self.room.query(_FILE, each)}
 
     @precondition(lambda self: self.tasks)
     @rule(data=st.data(), how=st.sampled_from(["put_off", "release", "die", "beat"]))
@@ -134,6 +155,9 @@ class QueueMachine(RuleBasedStateMachine):
         present = [row[0] for row in self.room.query("SELECT id FROM attachments")]
         if present:
             gone = data.draw(st.sampled_from(present))
+            (file,) = self.room.query(_FILE, gone)[0]
+            self.found.discard(file)
+            del self.files[file]
             with self.room.catalog.write() as connection:
                 attachments.detach(connection, NAMESPACE, self.store.id, [gone], self.room.now)
 
@@ -161,6 +185,15 @@ class QueueMachine(RuleBasedStateMachine):
         )
         assert self.room.query("SELECT count(*) FROM jobs WHERE attempts > ?", jobs.MAX_ATTEMPTS) == [(0,)]
 
+    @invariant()
+    def what_was_completed_is_found(self) -> None:
+        if not hasattr(self, "room"):
+            return
+        assert sorted(row[0] for row in self.room.query(_FOUND)) == sorted(self.found)
+        assert self.room.query("SELECT count(*) FROM generations WHERE removed IS NULL") == [(len(self.found),)]
+        assert self.room.query("SELECT count(*) FROM chunks") == [(len(self.found),)]
+        assert self.room.store(self.store).usage_bytes == len(b"zanzibar") * len(self.found)
+
     def leave_alone(self) -> None:
         """Every process is dead, and one comes that works; nothing hangs, whatever the clock has done."""
         survivor = self.queues[0]
@@ -174,6 +207,16 @@ class QueueMachine(RuleBasedStateMachine):
             survivor.publish(task, [(Work(row.id, row.generation, row.blob_id), PREPARED) for row in task.rows])
         assert survivor.left() == (0, 0)
         self.counters_add_up()
+
+
+_FILE = "SELECT file_id FROM attachments WHERE id = ?"
+#: Files of which one version can be found, as a whole.
+_FOUND = """
+    SELECT a.file_id FROM generations AS g
+    JOIN attachments AS a ON a.id = g.attachment_id AND a.generation = g.generation AND a.text_blob_id IS NOT NULL
+    JOIN chunks AS c ON c.id = g.first_chunk AND c.attachment_id = a.id
+    WHERE g.removed IS NULL
+"""
 
 
 def test_any_sequence(room: Any) -> None:

@@ -9,6 +9,7 @@ from ..spi.backends import Listing
 from ..types.file_batches import VectorStoreFileBatch
 from ..types.vector_stores import VectorStoreFile
 from .catalog import attachments, batches, files, stores
+from .catalog.jobs import Scope
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -48,7 +49,8 @@ class LocalBatches:
         """One batch."""
         self._engine.now(self._namespace)
         batch = self._read(request.vector_store_id, request.batch_id)
-        if batch.file_counts.in_progress and self._engine.ingest.drain():
+        scope = Scope(self._namespace, request.vector_store_id, batch=request.batch_id)
+        if batch.file_counts.in_progress and self._engine.ingest.help(scope):
             batch = self._read(request.vector_store_id, request.batch_id)
         return batch
 

@@ -17,6 +17,7 @@ from ..types.vector_stores import (
     VectorStoreFileDeleted,
 )
 from .catalog import attachments, blobs, files, stores
+from .catalog.jobs import Scope
 
 if TYPE_CHECKING:
     from .catalog.jobs import Claims
@@ -58,7 +59,8 @@ class LocalVectorStores:
     def retrieve(self, request: r.VectorStoreRetrieve) -> VectorStore:
         """One store."""
         store = self._read(request.vector_store_id, brief=request.brief)
-        if store.file_counts.in_progress and self._engine.ingest.drain():
+        scope = Scope(self._namespace, request.vector_store_id)
+        if store.file_counts.in_progress and self._engine.ingest.help(scope):
             store = self._read(request.vector_store_id, brief=request.brief)
         return store
 
@@ -136,7 +138,8 @@ class LocalVectorStores:
         """One file of a store."""
         self._engine.now(self._namespace)
         file = self._read_file(request)
-        if file.status == "in_progress" and self._engine.ingest.drain():
+        scope = Scope(self._namespace, request.vector_store_id, file=request.file_id)
+        if file.status == "in_progress" and self._engine.ingest.help(scope):
             file = self._read_file(request)
         return file
 
@@ -169,14 +172,14 @@ class LocalVectorStores:
         return VectorStoreFileDeleted(request.file_id)
 
     def file_content(self, request: r.VectorStoreFileContent) -> ParsedContent:
-        """The parsed text of a file of a store, chunk by chunk; nothing while it is not completed."""
+        """The parsed text of a file of a store, chunk by chunk: what can be found of it, so nothing before it is completed."""
         self._engine.now(self._namespace)
 
         def read() -> tuple[Row[Any], Sequence[str]]:
             with self._engine.catalog.read() as connection:
                 store = stores.require(connection, self._namespace, request.vector_store_id)
                 row = attachments.require(connection, self._namespace, store, request.file_id)
-                if row.status != "completed":
+                if row.text_blob_id is None:
                     return row, ()
                 text = blobs.read(connection, row.text_blob_id)
                 spans = attachments.spans(connection, row.id)

@@ -93,15 +93,17 @@ def look(client: OAuthCodexClient, capabilities: Capabilities) -> Look:
         assert store.usage_bytes == sum(each.usage_bytes for each in attached), f"usage of {label} is wrong"
         completed = {name for name, each in members.items() if each.status == "completed"}
         unfinished += [f"{label}/{name}: {members[name].status}" for name in sorted(members.keys() - completed)]
+        # A file that was completed and is attached anew is found, and counted, as it was until it is completed again.
+        answering = {name for name, each in members.items() if name in completed or each.usage_bytes}
         for ranking in (None, VECTORS_ONLY) if capabilities.hybrid_search else (None,):
             hits = client.vector_stores.search(
                 store.id, query=_QUERY, max_num_results=_MOST_HITS, ranking_options=ranking or omit
             ).data
             found = Counter(hit.filename for hit in hits)
-            assert found == Counter(completed), f"{label}: completed are {sorted(completed)}, found {found}"
+            assert found == Counter(answering), f"{label}: to be found are {sorted(answering)}, found {found}"
             assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
             assert {hit.filename: hit.attributes or {} for hit in hits} == {
-                name: seen.stores[label][name] for name in completed
+                name: seen.stores[label][name] for name in answering
             }, f"hits of {label} have other attributes"
     return Look(
         seen, unfinished, {name: id for id, name in names.items()}, {store.name or "": store.id for store in stores}

@@ -16,6 +16,7 @@ from oauth_codex.local import caches, matrix
 from oauth_codex.local.search import view
 
 _APPLE = "(SELECT a.id FROM attachments a JOIN files f ON f.id = a.file_id WHERE f.filename = 'apple.txt')"
+_SMALL: Any = {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}
 _ONE = "(SELECT id FROM stores WHERE name = 'one')"
 
 
@@ -45,8 +46,11 @@ MENDED: dict[str, tuple[str, set[str]]] = {
     "changed attributes": ("UPDATE attributes SET kind = 'n' WHERE key = 'ripe'", {"attributes"}),
     "unreadable attributes": (f"UPDATE attachments SET attributes = '{{' WHERE id = {_APPLE}", {"attributes"}),
     "work that nobody does": (
-        f"UPDATE attachments SET status = 'in_progress', usage_bytes = 0 WHERE id = {_APPLE}",
+        f"UPDATE attachments SET status = 'in_progress', usage_bytes = 0, text_blob_id = NULL WHERE id = {_APPLE}",
         {"work_without_job", "store_counters", "searchable_without_membership"},
+    ),
+    "work that nobody does on what can be found": (
+        f"UPDATE attachments SET status = 'in_progress' WHERE id = {_APPLE}", {"work_without_job", "store_counters"}
     ),
     "a job of nothing": (
         "INSERT INTO jobs (namespace, store_id, attachment_id, generation, not_before, lease_until)"
@@ -106,7 +110,7 @@ MENDED: dict[str, tuple[str, set[str]]] = {
     ),
     "a segment of no store": ("INSERT INTO segments VALUES (999, 'default', 99, 900, 1, 1, 1, x'')", {"segment_of_no_store"}),
     "a generation of no store": (
-        "INSERT INTO generations VALUES (999, 'default', 99, 99, 1, 900, 1, NULL, 1, 2)",
+        "INSERT INTO generations VALUES (999, 'default', 99, 99, 1, 900, 1, NULL, 1, 2, NULL)",
         {"generation_of_no_store", "next_chunk"},
     ),
     "content of nothing": (
@@ -114,6 +118,30 @@ MENDED: dict[str, tuple[str, set[str]]] = {
     ),
     "a lost index of the catalog": ("DROP INDEX files_by_blob", {"missing_index"}),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["in_progress", "failed", "cancelled"])
+def test_damage_of_the_old_version_of_a_file_that_was_attached_anew(world: Any, status: str) -> None:
+    maintenance, stores = world.client.maintenance, world.client.vector_stores
+    world.sql(f"UPDATE attachments SET status = '{status}' WHERE id = {_APPLE}")
+    world.sql(f"UPDATE stores SET completed = completed - 1, {status} = {status} + 1 WHERE id = {_ONE}")
+    if status == "in_progress":
+        world.sql(
+            "INSERT INTO jobs (namespace, store_id, attachment_id, generation, not_before, lease_until)"
+            f" VALUES ('default', {_ONE}, {_APPLE}, 2, 0, 9999999999)"
+        )
+    assert maintenance.verify().findings == []
+    world.sql(f"DELETE FROM chunks WHERE attachment_id = {_APPLE}")
+    assert set(maintenance.verify().found) == {"chunks"}
+    assert maintenance.repair().ok
+    assert maintenance.verify().findings == []
+    (store,) = [each for each in stores.list() if each.name == "one"]
+    (apple,) = [each for each in stores.files.list(store.id, filter=status) if each.usage_bytes == 0]
+    hits = stores.search(store.id, query="apple", max_num_results=50).data
+    assert apple.id not in {hit.file_id for hit in hits}
+    stores.files.create(store.id, file_id=apple.id, chunking_strategy={"type": "static", "static": _SMALL})
+    assert stores.search(store.id, query="apple").data[0].file_id == apple.id
+    assert maintenance.verify().findings == []
 
 
 @pytest.mark.parametrize("name", MENDED)

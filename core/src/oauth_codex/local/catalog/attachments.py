@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
@@ -57,14 +57,15 @@ def admit(connection: Connection, namespace: str, store: Row[Any], entries: Sequ
     """Attach files, of which some may be attached already.
 
     A file that is there, completed or in progress, stays; other attributes are set. One with another chunking, and one that
-    failed or was cancelled, is attached anew, at the newest end of the list. Settings that are not given are those it has.
+    failed or was cancelled, is attached anew, at the newest end of the list. Settings that are not given are those it has. What can
+    be found of it stays until another version is published.
     """
     ids = as_json([int(file.id) for file, _, _ in entries])
     here = {"namespace": namespace, "store_id": store.id, "ids": ids}
     present = {row.file_id: row for row in connection.execute(_PRESENT, here)}
     kept: dict[int, int] = {}
     changed: dict[int, Mapping[str, AttributeValue]] = {}
-    replaced: list[int] = []
+    replaced: list[Row[Any]] = []
     anew: list[Entry] = []
     for file, chunking, given in entries:
         row = present.get(file.id)
@@ -75,11 +76,10 @@ def admit(connection: Connection, namespace: str, store: Row[Any], entries: Sequ
             if given is not None:
                 changed[int(row.id)] = given
         else:
-            replaced.append(int(row.id))
+            replaced.append(row)
             anew.append((file, chunking or chunking_of(row), attributes_of(row) if given is None else given))
     set_many_attributes(connection, namespace, store.id, changed)
-    detach(connection, namespace, store.id, replaced, now)
-    fresh = insert(connection, namespace, store.id, anew, now)
+    fresh = insert_anew(connection, namespace, store.id, anew, replaced, now)
     made = dict(zip((file.id for file, _, _ in anew), fresh, strict=True))
     return Admitted([kept.get(file.id) or made[file.id] for file, _, _ in entries], fresh)
 
@@ -129,6 +129,47 @@ def insert(
     return [made[file.id] for file, _, _ in rows]
 
 
+def insert_anew(
+    connection: Connection,
+    namespace: str,
+    store_id: int,
+    rows: Sequence[Entry],
+    replaced: Sequence[Row[Any]],
+    now: int,
+) -> list[int]:
+    """`insert`, in place of older attachments of some of the files; what can be found of these stays."""
+    found = [row for row in replaced if row.text_blob_id is not None]
+    detach(connection, namespace, store_id, [row.id for row in replaced], now, staying={row.id for row in found})
+    made = insert(connection, namespace, store_id, rows, now)
+    if found:
+        by_file = {file.id: at for (file, _, _), at in zip(rows, made, strict=True)}
+        versions = [
+            {
+                "attachment_id": by_file[row.file_id],
+                "to_generation": row.generation,
+                "to_text": row.text_blob_id,
+                "to_usage": row.usage_bytes,
+            }
+            for row in found
+        ]
+        connection.execute(_TAKE_OVER, versions)
+        generations.move(connection, namespace, store_id, {row.id: by_file[row.file_id] for row in found})
+        stores.count(connection, store_id, {}, sum(row.usage_bytes for row in found))
+    return made
+
+
+def withdraw(connection: Connection, namespace: str, store_id: int, attachment_ids: Sequence[int]) -> list[int]:
+    """Take out of search what can be found of files, because another version is published in this transaction.
+
+    Returns:
+        The texts that may be released once the attachments have others.
+    """
+    if not attachment_ids:
+        return []
+    generations.retire(connection, namespace, store_id, attachment_ids)
+    return [int(each) for each in connection.execute(_TEXTS, {"ids": as_json(list(attachment_ids))}).scalars()]
+
+
 def find(connection: Connection, namespace: str, store_id: int, file_id: str) -> Row[Any] | None:
     """The attachment of a file, by the file's public id."""
     return connection.execute(_FIND, {"namespace": namespace, "store_id": store_id, "cursor": file_id}).first()
@@ -153,7 +194,7 @@ def by_file(connection: Connection, namespace: str, store_id: int) -> dict[str, 
 
 
 def spans(connection: Connection, attachment_id: int) -> Sequence[Row[Any]]:
-    """Where the chunks of a completed attachment stand in its text, in their order: `byte_start`, `byte_end`."""
+    """Where the chunks of what can be found of a file stand in its text, in their order: `byte_start`, `byte_end`."""
     row = connection.execute(_GENERATION, {"attachment_id": attachment_id}).one()
     return connection.execute(_SPANS, {"low": row.first_chunk, "high": row.first_chunk + row.chunk_count}).all()
 
@@ -202,14 +243,18 @@ def settle(
     """Move attachments out of `in_progress`, and return how many moved. Nothing else does that.
 
     One that is not in progress, or no more there, is left alone, so that a replay changes nothing. Each move takes one count of
-    the store and one of each batch that waits for the file, and ends the job. Seven statements, however many outcomes; two for
-    files that were attached in the same transaction, for which nobody can wait yet.
+    the store and one of each batch that waits for the file, and ends the job. What can be found of a file changes only if it is
+    completed. Seven statements, however many outcomes; two for files that were attached in the same transaction, of which nothing
+    can be found and for which nobody can wait yet.
     """
     here = {"namespace": namespace, "store_id": store_id}
     asked = {outcome.attachment_id: outcome for outcome in outcomes}
     moved = list(outcomes)
+    before = dict.fromkeys(asked, 0)
     if not attached_now:
-        moved = [asked[row.id] for row in connection.execute(_IN_PROGRESS, {**here, "ids": as_json(list(asked))})]
+        rows = connection.execute(_IN_PROGRESS, {**here, "ids": as_json(list(asked))}).all()
+        before = {row.id: int(row.usage_bytes) for row in rows}
+        moved = [asked[each] for each in before]
     if not moved:
         return 0
     ids = as_json([outcome.attachment_id for outcome in moved])
@@ -219,7 +264,7 @@ def settle(
             {
                 "attachment_id": outcome.attachment_id,
                 "to_status": outcome.status,
-                "to_usage": outcome.usage_bytes,
+                "to_usage": outcome.usage_bytes if outcome.status == "completed" else before[outcome.attachment_id],
                 "to_code": outcome.error_code,
                 "to_message": outcome.error_message,
                 "to_generation": outcome.generation,
@@ -229,7 +274,7 @@ def settle(
         ],
     )
     steps = Counter(outcome.status for outcome in moved)
-    used = sum(outcome.usage_bytes for outcome in moved)  # a file in progress counts no bytes
+    used = sum(each.usage_bytes - before[each.attachment_id] for each in moved if each.status == "completed")
     stores.count(connection, store_id, {**steps, "in_progress": -len(moved)}, used)
     if attached_now:
         return len(moved)
@@ -245,15 +290,33 @@ def settle(
     return len(moved)
 
 
-def detach(connection: Connection, namespace: str, store_id: int, attachment_ids: Sequence[int], now: int) -> None:
-    """Take files out of a store: out of search, lists, counters and batches."""
+def begin_again(connection: Connection, store_id: int, attachment_ids: Sequence[int]) -> None:
+    """Let completed files be in progress, while what can be found of them stays."""
+    if attachment_ids:
+        connection.execute(_BEGIN_AGAIN, {"ids": as_json(list(attachment_ids))})
+        stores.count(connection, store_id, {"completed": -len(attachment_ids), "in_progress": len(attachment_ids)})
+
+
+def detach(
+    connection: Connection,
+    namespace: str,
+    store_id: int,
+    attachment_ids: Sequence[int],
+    now: int,
+    *,
+    staying: Set[int] = frozenset(),
+) -> None:
+    """Take files out of a store: out of search, lists, counters and batches.
+
+    What can be found of those that are `staying` stays, for other attachments in the same transaction.
+    """
     if not attachment_ids:
         return
     ids = as_json(list(attachment_ids))
     rows = connection.execute(_LEAVING, {"namespace": namespace, "store_id": store_id, "ids": ids}).all()
     if not rows:
         return
-    generations.retire(connection, namespace, store_id, [int(row.id) for row in rows])
+    generations.retire(connection, namespace, store_id, [int(row.id) for row in rows if row.id not in staying])
     gone = {row.id: tombstones.Tombstone(row.public_id, row.created_at, row.id) for row in rows}
     leaving: defaultdict[int, list[Any]] = defaultdict(list)
     for row in connection.execute(_HELD, {"ids": ids}):
@@ -272,7 +335,8 @@ def detach(connection: Connection, namespace: str, store_id: int, attachment_ids
     connection.execute(_DELETE, {"ids": ids})
     steps = {status: -number for status, number in Counter(str(row.status) for row in rows).items()}
     stores.count(connection, store_id, steps, -sum(row.usage_bytes for row in rows))
-    blobs.release(connection, namespace, [row.text_blob_id for row in rows if row.text_blob_id is not None])
+    texts = [row.text_blob_id for row in rows if row.text_blob_id is not None and row.id not in staying]
+    blobs.release(connection, namespace, texts)
     tombstones.remember(connection, namespace, tombstones.in_store(store_id), list(gone.values()), now)
 
 
@@ -404,6 +468,13 @@ _SETTLE = (
         text_blob_id=func.coalesce(bindparam("to_text"), table.c.text_blob_id),
     )
 )
+_TAKE_OVER = (
+    update_table(table)
+    .where(_ROW)
+    .values(generation=bindparam("to_generation"), text_blob_id=bindparam("to_text"), usage_bytes=bindparam("to_usage"))
+)
+_TEXTS = select(table.c.text_blob_id).where(_AMONG, table.c.text_blob_id.is_not(None))
+_BEGIN_AGAIN = update_table(table).where(_AMONG).values(status="in_progress")
 _WAITING = select(batch_files.c.batch_id, batch_files.c.attachment_id).where(
     batch_files.c.attachment_id.in_(each("ids")), batch_files.c.status == "in_progress"
 )

@@ -6,7 +6,7 @@ Every such transaction is a new revision of its store; caches beside the catalog
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,25 @@ def retire(connection: Connection, namespace: str, store_id: int, attachment_ids
     connection.execute(_DROP_DEAD, {"namespace": namespace, "store_id": store_id})
 
 
+def move(connection: Connection, namespace: str, store_id: int, to: Mapping[int, int]) -> None:
+    """Let what can be found of some attachments belong to others of the same files, under a new revision of their store."""
+    ids = as_json(list(to))
+    found = connection.execute(_LIVE, {"namespace": namespace, "store_id": store_id, "ids": ids}).all()
+    revision = bump(connection, store_id)
+    rows = [
+        {
+            "row": row.id,
+            "at": to[row.attachment_id],
+            "revision": revision,
+            "low": row.first_chunk,
+            "high": row.first_chunk + row.chunk_count,
+        }
+        for row in found
+    ]
+    connection.execute(_MOVE, rows)
+    connection.execute(_MOVE_CHUNKS, rows)
+
+
 def _chunk_rows(namespace: str, each: Publication, first: int) -> list[dict[str, object]]:
     spans, lines = each.prepared.spans, each.prepared.lines
     columns = np.stack(
@@ -122,7 +141,7 @@ _INSERT_GENERATION = insert(generations)
 _INSERT_CHUNK = insert(chunks)
 _INSERT_SEGMENT = insert(segments)
 _LIVE = (
-    select(generations.c.id, generations.c.first_chunk, generations.c.chunk_count)
+    select(generations.c.id, generations.c.attachment_id, generations.c.first_chunk, generations.c.chunk_count)
     .where(
         generations.c.namespace == bindparam("namespace"),
         generations.c.store_id == bindparam("store_id"),
@@ -134,7 +153,14 @@ _LIVE = (
 _REMOVE = (
     update(generations).where(generations.c.id == bindparam("row")).values(removed=bindparam("revision"), vectors=None)
 )
-_DELETE_CHUNKS = delete(chunks).where(chunks.c.id >= bindparam("low"), chunks.c.id < bindparam("high"))
+_SPAN = (chunks.c.id >= bindparam("low"), chunks.c.id < bindparam("high"))
+_DELETE_CHUNKS = delete(chunks).where(*_SPAN)
+_MOVE = (
+    update(generations)
+    .where(generations.c.id == bindparam("row"))
+    .values(attachment_id=bindparam("at"), moved=bindparam("revision"))
+)
+_MOVE_CHUNKS = update(chunks).where(*_SPAN).values(attachment_id=bindparam("at"))
 _SHRINK_SEGMENT = (
     update(segments)
     .where(

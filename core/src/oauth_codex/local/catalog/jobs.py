@@ -42,6 +42,15 @@ class Worker(NamedTuple):
     embedder_fingerprint: str
 
 
+class Scope(NamedTuple):
+    """Of which work one file at a time is claimed, by public ids: that of a store, of one batch of it, or one file of it."""
+
+    namespace: str
+    store: str
+    batch: str | None = None
+    file: str | None = None
+
+
 class Task(NamedTuple):
     """Files of one store that were claimed together.
 
@@ -106,19 +115,29 @@ def any_due(connection: Connection, now: int, who: Worker) -> bool:
     return connection.execute(_ANY_DUE, {**_moments(now), **who._asdict()}).first() is not None
 
 
-def claim(connection: Connection, now: int, who: Worker) -> Task | None:
-    """Claim the oldest job that is due and others of its store; None if nothing is.
+def any_due_of(connection: Connection, now: int, who: Worker, scope: Scope) -> bool:
+    """Whether `claim` would find something to do there, and nobody is at work on the store."""
+    values = {"now": now, **who._asdict(), **scope._asdict()}
+    if connection.execute(_OLDEST_OF, values).first() is None:
+        return False
+    return connection.execute(_HELD_IN_STORE, values).first() is None
+
+
+def claim(connection: Connection, now: int, who: Worker, scope: Scope | None = None) -> Task | None:
+    """Claim the oldest job that is due and others of its store, or the oldest one of a scope alone; None if nothing is due.
 
     Files that took their processes down twice are claimed one by one, so that one of them costs its neighbours nothing.
     """
     moments = _moments(now)
     for statement in _SET_BACK:
         connection.execute(statement, moments)
-    oldest = connection.execute(_OLDEST, {"now": now, **who._asdict()}).first()
+    values = {"now": now, **who._asdict(), **({} if scope is None else scope._asdict())}
+    oldest = connection.execute(_OLDEST if scope is None else _OLDEST_OF, values).first()
     if oldest is None:
         return None
     here = {"namespace": oldest.namespace, "store_id": oldest.store_id, "first": oldest.id, "now": now}
-    found = connection.execute(_OF_STORE, {**here, "last": oldest.id + _WINDOW, "most": MOST_FILES}).all()
+    most = MOST_FILES if scope is None else 1
+    found = connection.execute(_OF_STORE, {**here, "last": oldest.id + _WINDOW, "most": most}).all()
     given_up = [row for row in found if row.attempts >= MAX_ATTEMPTS]
     rows: list[Row[Any]] = []
     size = 0
@@ -136,7 +155,7 @@ def claim(connection: Connection, now: int, who: Worker) -> Task | None:
     connection.execute(
         _CLAIM, {"ids": as_json(list(claims)), "holder": who.owner, "until": now + LEASE_SECONDS, "now": now}
     )
-    full = len(rows) + len(given_up) < len(found) or len(found) == MOST_FILES
+    full = len(rows) + len(given_up) < len(found) or len(found) == most
     return Task(oldest.namespace, oldest.store_id, rows, claims, given_up, full)
 
 
@@ -225,6 +244,30 @@ _OLDEST = (
     .where(unindexed(jobs.c.lease_until) <= bindparam("now"), jobs.c.not_before <= bindparam("now"))
     .order_by(jobs.c.id)
     .limit(1)
+)
+_OLDEST_OF = text(
+    """
+    SELECT j.id, j.namespace, j.store_id
+    FROM stores AS s CROSS JOIN jobs AS j ON j.store_id = s.id
+    WHERE s.namespace = :namespace AND s.public_id = :store AND s.embedder_fingerprint = :embedder_fingerprint
+        AND s.embedder_name = :embedder_name AND s.embedder_dimension = :embedder_dimension
+        AND coalesce(j.lease_until, 0) <= :now AND j.not_before <= :now
+        AND (:file IS NULL OR EXISTS (
+            SELECT 1 FROM attachments AS a JOIN files AS f ON f.id = a.file_id
+            WHERE a.id = j.attachment_id AND f.public_id = :file))
+        AND (:batch IS NULL OR EXISTS (
+            SELECT 1 FROM batch_files AS m JOIN batches AS b ON b.id = m.batch_id
+            WHERE m.attachment_id = j.attachment_id AND b.public_id = :batch))
+    ORDER BY j.id
+    LIMIT 1
+    """
+)
+_HELD_IN_STORE = text(
+    """
+    SELECT 1 FROM jobs AS j JOIN stores AS s ON s.id = j.store_id
+    WHERE j.lease_until > :now AND s.namespace = :namespace AND s.public_id = :store
+    LIMIT 1
+    """
 )
 _OF_STORE = text(
     """

@@ -126,8 +126,9 @@ stores = Table(
     sqlite_autoincrement=True,
 )
 
-#: Files in stores. `generation` counts how often the file was indexed anew; `text_blob_id` is the parsed text that the
-#: spans of its chunks refer to.
+#: Files in stores. `status` is that of the newest attempt to process the file. `generation`, `text_blob_id` (the parsed text that
+#: the spans of its chunks refer to) and `usage_bytes` (its size) are of the version that can be found, whatever the status: it
+#: stays until another one is published in its place. Without a text nothing of the file can be found.
 attachments = Table(
     "attachments",
     metadata,
@@ -172,7 +173,8 @@ attributes = Table(
 
 #: What was published and when: one row for each generation of an attachment that became searchable. Its chunks have the ids
 #: `first_chunk ... first_chunk + chunk_count - 1`; `vectors` holds them in that order, float16. A generation that was replaced
-#: or removed keeps its row, without vectors, so that caches made earlier learn of it.
+#: or removed keeps its row, without vectors, so that caches made earlier learn of it. `moved` is the revision in which it got
+#: another attachment of the same file.
 generations = Table(
     "generations",
     metadata,
@@ -186,8 +188,10 @@ generations = Table(
     Column("vectors", LargeBinary),
     Column("published", Integer, nullable=False),
     Column("removed", Integer),
+    Column("moved", Integer),
     Index("generations_by_publication", "namespace", "store_id", "published"),
     Index("generations_by_removal", "namespace", "store_id", "removed", sqlite_where=text("removed IS NOT NULL")),
+    Index("generations_by_move", "namespace", "store_id", "moved", sqlite_where=text("moved IS NOT NULL")),
     Index("generations_by_attachment", "attachment_id", sqlite_where=text("removed IS NULL")),
     sqlite_autoincrement=True,
 )

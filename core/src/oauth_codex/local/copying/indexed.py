@@ -1,4 +1,4 @@
-"""What was made of a completed file: read from one catalog, and prepared for another."""
+"""What was made of a file that can be found: read from one catalog, and prepared for another."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Indexed:
 
 
 def read(connection: Connection, store: Row[Any], file_ids: Sequence[str]) -> list[Indexed | None]:
-    """What was made of these files of a store, in their order; None for one that is not completed."""
+    """What was made of these files of a store, in their order; None for one that cannot be found."""
     rows = connection.execute(
         _FILES, {"namespace": store.namespace, "store": store.id, "ids": as_json(list(file_ids))}
     ).all()
@@ -84,7 +84,7 @@ _FILES = text(
     CROSS JOIN files AS f ON f.public_id = k.value AND f.namespace = :namespace
     CROSS JOIN attachments AS a ON a.namespace = :namespace AND a.store_id = :store AND a.file_id = f.id
     CROSS JOIN generations AS g ON g.attachment_id = a.id AND g.removed IS NULL
-    WHERE a.status = 'completed'
+    WHERE a.text_blob_id IS NOT NULL
     """
 )
 _CHUNKS = text(

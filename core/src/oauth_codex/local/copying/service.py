@@ -157,20 +157,27 @@ class LocalCopying:
             rows = files.require_many(connection, self._namespace, [each.id for each in group], self._now())
             entries = [(row, _chunking(each), each.attributes) for row, each in zip(rows, group, strict=True)]
             ids = attachments.insert(connection, self._namespace, store.id, entries, created_at)
-            done, cancelled = [], []
+            done, again, outcomes = [], [], []
             for attachment_id, row, each in zip(ids, rows, group, strict=True):
                 found = ready.get(each.id)
-                if found is None and each.status == "failed" and each.last_error is not None:
-                    found = Refused(each.last_error.code, each.last_error.message)
-                if found is not None:
+                # What can be found of a file that is not completed is a version that was, and stays one that can be found.
+                if found is not None and (each.status == "completed" or not isinstance(found, Refused)):
                     done.append((Work(attachment_id, 0, row.blob_id), found))
+                    if each.status == "completed":
+                        continue
+                    again.append(attachment_id)
+                error = each.last_error
+                if each.status == "failed" and error is not None:
+                    outcome = Outcome(attachment_id, "failed", error_code=error.code, error_message=error.message)
+                    outcomes.append(outcome)
                 elif each.status == "cancelled":
-                    cancelled.append(Outcome(attachment_id, "cancelled"))
+                    outcomes.append(Outcome(attachment_id, "cancelled"))
                 else:
                     left.append(attachment_id)
             if done:
                 publish(connection, self._namespace, store.id, done, attached_now=True)
-            attachments.settle(connection, self._namespace, store.id, cancelled, attached_now=True)
+            attachments.begin_again(connection, store.id, again)
+            attachments.settle(connection, self._namespace, store.id, outcomes)
         return left
 
     def _now(self) -> int:

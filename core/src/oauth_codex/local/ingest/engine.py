@@ -8,6 +8,7 @@ or a file that was cancelled or removed meanwhile, changes nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
@@ -19,6 +20,7 @@ from ...errors import StorageBusyError, StorageError
 from ...types.vector_stores import StaticChunking
 from ..catalog import attachments, blobs, files, jobs, stores
 from ..catalog.catalog import Catalog
+from ..catalog.jobs import Scope
 from .publishing import Work, publish
 from .queue import Queue, said
 from .workers import Workers
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 #: A single file above this many bytes is announced before it is prepared, so that others see it in progress.
 _ANNOUNCED_FROM = 1024 * 1024
+#: Seconds after which who looks at something that is in progress begins no further file of it.
+_HELPING = 1.0
 
 
 class Ingest:
@@ -68,7 +72,8 @@ class Ingest:
         """Attach one file, process it unless that is left to workers, and return its attachment.
 
         A file that is attached already is left alone unless other settings are asked for: other attributes are set, another
-        chunking (or an attempt that failed) processes it anew, and the new content replaces the old one in one step.
+        chunking (or an attempt that failed) processes it anew, and the new content replaces the old one in one step. If it
+        cannot be processed, what could be found of it until now stays.
 
         Raises:
             NotFoundError: There is no such store or file.
@@ -207,7 +212,7 @@ class Ingest:
         """Process attachments that were just announced, or wake the workers for them.
 
         They are accepted, durably, whatever happens here: if the storage fails, they stay in progress, and are taken up again
-        when somebody looks at them or opens the storage (`drain`).
+        when somebody looks at them (`help`) or opens the storage (`drain`).
         """
         if self.workers is not None:
             self.workers.wake()
@@ -233,6 +238,29 @@ class Ingest:
             taken += len(task.rows) + len(task.given_up)
             self._attend(task)
         return taken
+
+    def help(self, scope: Scope) -> bool:
+        """Do some of the work that is due in what somebody looks at, so that looking again and again comes to an end.
+
+        It is one file, or what a second suffices for, and nothing while others are at work on the store.
+
+        Returns:
+            Whether anything was done.
+
+        Raises:
+            StorageError: The storage fails.
+        """
+        if self.workers is not None:
+            self.workers.wake()
+            return False
+        begun = time.monotonic()
+        helped = False
+        while (task := self.queue.take(scope)) is not None:
+            self._attend(task)
+            helped = True
+            if time.monotonic() - begun >= _HELPING:
+                break
+        return helped
 
     def close(self) -> None:
         """Stop the workers, and let go of what is not finished, for others to go on with."""
@@ -314,11 +342,15 @@ class Ingest:
     ) -> None:
         """Attach a prepared file, in place of what there is of it."""
         namespace = store.namespace
+        replaced, generation = [], 0
         if existing is not None:
+            replaced = [existing]
             attributes = attachments.attributes_of(existing) if attributes is None else attributes
-            attachments.detach(connection, namespace, store.id, [existing.id], now)
-        (made,) = attachments.insert(connection, namespace, store.id, [(file, window, attributes)], now)
-        publish(connection, namespace, store.id, [(Work(made, 0, file.blob_id), prepared)], attached_now=True)
+            generation = 0 if existing.text_blob_id is None else int(existing.generation)
+        entry = (file, window, attributes)
+        (made,) = attachments.insert_anew(connection, namespace, store.id, [entry], replaced, now)
+        work = [(Work(made, generation, file.blob_id), prepared)]
+        publish(connection, namespace, store.id, work, attached_now=not generation)
 
 
 def _window(chunking: StaticChunking | None, existing: Row[Any] | None, store: Row[Any]) -> StaticChunking:

@@ -34,6 +34,7 @@ def publish(
 ) -> None:
     """Publish what was prepared and settle the state of all files, in the transaction of the caller.
 
+    What could be found of a file until now is replaced by what is published, and by nothing else: where a file is refused, it stays.
     Whoever works on announced files must hold them still; see `queue.Queue.publish`.
     """
     from .prepare import Prepared
@@ -56,6 +57,9 @@ def publish(
                 text_blob_id=text_blob_id,
             )
         )
+    replaced = [at.attachment_id for at, found in work if at.generation and isinstance(found, Prepared)]
+    texts = attachments.withdraw(connection, namespace, store_id, replaced)
     if publications:
         publish_generations(connection, namespace, store_id, publications)
     attachments.settle(connection, namespace, store_id, outcomes, attached_now=attached_now)
+    blobs.release(connection, namespace, texts)

@@ -16,7 +16,7 @@ from ...errors import StorageBusyError, StorageError
 from ..catalog import attachments, blobs, jobs
 from ..catalog.attachments import Outcome
 from ..catalog.catalog import Catalog, as_json
-from ..catalog.jobs import Claims, Task, Worker
+from ..catalog.jobs import Claims, Scope, Task, Worker
 from .changes import Changes
 from .heartbeat import Heartbeat
 from .publishing import Work, publish
@@ -67,18 +67,21 @@ class Queue:
         """Write down work, in the transaction that inserts the attachments; with `mine` this process begins it at once."""
         return jobs.announce(connection, namespace, store_id, ids, self.now(), self.who if mine else None)
 
-    def take(self) -> Task | None:
+    def take(self, scope: Scope | None = None) -> Task | None:
         """Claim some files of one store; None if nothing is due. What was begun too often fails instead.
+
+        With a scope it is one file of it, and none while anybody is at work on the store.
 
         Raises:
             StorageError: The storage fails.
         """
         now = self.now()
         with self._catalog.read() as connection:
-            if not jobs.any_due(connection, now, self.who):
+            due = jobs.any_due(connection, now, self.who)
+            if not due or (scope is not None and not jobs.any_due_of(connection, now, self.who, scope)):
                 return None
         with self._catalog.write() as connection:
-            task = jobs.claim(connection, now, self.who)
+            task = jobs.claim(connection, now, self.who, scope)
             if task is None:
                 return None
             failed = [_given_up(row.id, row.error) for row in task.given_up]

@@ -192,4 +192,4 @@ _USERS = """
     UNION SELECT f.public_id || ' (its text in a vector store)' FROM attachments AS a JOIN files AS f ON f.id = a.file_id
     WHERE a.text_blob_id = :blob AND f.blob_id <> :blob
 """
-_READERS = "SELECT id FROM attachments WHERE text_blob_id = ? AND status = 'completed'"
+_READERS = "SELECT id FROM attachments WHERE text_blob_id = ?"

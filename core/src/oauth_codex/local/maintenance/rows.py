@@ -89,7 +89,7 @@ def _lacks(table: str, of: str, match: str) -> str:
 
 _FOREIGN = """
     t.removed IS NULL AND NOT EXISTS (SELECT 1 FROM attachments AS a WHERE a.id = t.attachment_id
-        AND a.namespace = t.namespace AND a.store_id = t.store_id AND a.status = 'completed')
+        AND a.namespace = t.namespace AND a.store_id = t.store_id AND (a.status = 'completed' OR a.text_blob_id IS NOT NULL))
 """
 _IN_LIST = """
     (t.scope = 'files' AND EXISTS (SELECT 1 FROM files AS f WHERE f.namespace = t.namespace AND f.public_id = t.public_id))
@@ -213,7 +213,7 @@ PUBLICATIONS = (
     Check(
         "searchable_without_membership",
         f"SELECT 'generations ' || t.id AS place, t.attachment_id AS at FROM generations AS t WHERE {_FOREIGN}",
-        "Text of attachment {at} can be found, though it is no completed file of its vector store.",
+        "Text of attachment {at} can be found, though it was never completed in its vector store.",
         "Taken out of search.",
         (
             "UPDATE stores SET revision = revision + 1"

@@ -1,4 +1,5 @@
-"""What can be searched, against the memberships: every completed file has one generation, with its chunks, vectors and postings.
+"""What can be searched, against the memberships: every file that is completed, or was until it was attached anew, has one
+generation, with its chunks, vectors and postings.
 
 What is broken is never put together again from pieces: the file is taken out of search and processed anew from its content.
 """
@@ -38,12 +39,14 @@ class Broken(NamedTuple):
     segment_id: int | None = None
 
 
-#: Code, condition on a completed attachment `a`, and what it means. `g` is its generation; no more than one is there.
+#: Of these attachments `a` something can be found.
+_FOUND = "(a.status = 'completed' OR a.text_blob_id IS NOT NULL)"
+#: Code, condition on such an attachment `a`, and what it means. `g` is its generation; no more than one is there.
 _CONDITIONS = (
     (
         "not_searchable",
         "(SELECT count(*) FROM generations AS o WHERE o.attachment_id = a.id AND o.removed IS NULL) <> 1 OR g.id IS NULL",
-        "It is completed, but not what can be found once.",
+        "It is or was completed, but not what can be found once.",
     ),
     (
         "lost_text",
@@ -68,20 +71,20 @@ _CONDITIONS = (
         "Vectors of it are missing.",
     ),
 )
-_ROWS = """
+_ROWS = f"""
     SELECT a.id, s.public_id AS store, f.public_id AS file,
         EXISTS (SELECT 1 FROM blobs AS b WHERE b.id = f.blob_id AND b.namespace = f.namespace) AS kept
     FROM attachments AS a
     JOIN stores AS s ON s.id = a.store_id JOIN files AS f ON f.id = a.file_id
     LEFT JOIN generations AS g ON g.attachment_id = a.id AND g.removed IS NULL AND g.namespace = a.namespace
         AND g.store_id = a.store_id AND g.generation = a.generation
-    WHERE a.status = 'completed' AND ({condition})
+    WHERE {_FOUND} AND ({{condition}})
     GROUP BY a.id
 """
 
 
 def memberships(catalog: Catalog) -> Iterator[Broken]:
-    """Completed files that cannot be found as they should."""
+    """Files that cannot be found as they should."""
     for code, condition, message in _CONDITIONS:
         with catalog.read() as connection:
             rows = connection.exec_driver_sql(_ROWS.format(condition=condition)).all()
@@ -151,9 +154,11 @@ def segments(catalog: Catalog, store: Any, *, deep: bool) -> Iterator[Broken]:
 def anew(catalog: Catalog, attachment_ids: Sequence[int], *, lost: Set[int]) -> None:
     """Take files out of search and announce them to be processed; those whose content is lost fail.
 
+    One that is attached anew already, or failed or was cancelled in that, keeps its status.
+
     Args:
         catalog: The catalog.
-        attachment_ids: The files; those that are not completed any more stay as they are.
+        attachment_ids: The files; those of which nothing can be found stay as they are.
         lost: Blobs whose content is known to be lost.
     """
     ids = sorted(set(attachment_ids))
@@ -191,12 +196,14 @@ def _process_again(connection: Connection, ids: Sequence[int], lost: Set[int]) -
         revision = stores.bump(connection, store_id)
         connection.exec_driver_sql(_DROP_CHUNKS, (mine,))
         connection.exec_driver_sql(_RETIRE, (revision, mine))
-        kept = [row for row in group if row.content is not None and row.content not in lost]
-        for row in group:
+        connection.exec_driver_sql(_NOTHING_FOUND, (mine,))
+        completed = [row for row in group if row.status == "completed"]
+        kept = [row for row in completed if row.content is not None and row.content not in lost]
+        for row in completed:
             said = (None, None) if row in kept else ("server_error", LOST)
             connection.exec_driver_sql(_RESET, ("in_progress" if row in kept else "failed", *said, row.id))
         back = len(kept)
-        moves = {"completed": -len(group), "in_progress": back, "failed": len(group) - back}
+        moves = {"completed": -len(completed), "in_progress": back, "failed": len(completed) - back}
         stores.count(connection, store_id, moves, -sum(row.usage_bytes for row in group))
         blobs.release(connection, namespace, [row.text_blob_id for row in group if row.text_blob_id is not None])
     for check in OWNERSHIP:
@@ -275,7 +282,7 @@ _NAMED = "JOIN stores AS s ON s.id = a.store_id JOIN files AS f ON f.id = a.file
 _VECTORS = f"""
     SELECT g.id, g.attachment_id, g.vectors, s.public_id AS store, f.public_id AS file
     FROM generations AS g JOIN attachments AS a ON a.id = g.attachment_id {_NAMED}
-    WHERE g.id > ? AND g.removed IS NULL AND g.vectors IS NOT NULL AND a.status = 'completed' ORDER BY g.id LIMIT ?
+    WHERE g.id > ? AND g.removed IS NULL AND g.vectors IS NOT NULL AND {_FOUND} ORDER BY g.id LIMIT ?
 """
 _LIVE = """
     SELECT attachment_id, first_chunk, chunk_count FROM generations
@@ -285,11 +292,11 @@ _BARE_SEGMENTS = """
     SELECT id, first_chunk, chunk_count, live_count FROM segments WHERE namespace = ? AND store_id = ? ORDER BY first_chunk
 """
 _SEGMENTS = _BARE_SEGMENTS.replace("live_count FROM", "live_count, data FROM")
-_WHOLE = """
-    SELECT a.id, a.namespace, a.store_id, a.usage_bytes, a.text_blob_id, b.id AS content
+_WHOLE = f"""
+    SELECT a.id, a.namespace, a.store_id, a.status, a.usage_bytes, a.text_blob_id, b.id AS content
     FROM attachments AS a JOIN files AS f ON f.id = a.file_id
     LEFT JOIN blobs AS b ON b.id = f.blob_id AND b.namespace = f.namespace
-    WHERE a.id IN (SELECT value FROM json_each(?)) AND a.status = 'completed' ORDER BY a.namespace, a.store_id, a.id
+    WHERE a.id IN (SELECT value FROM json_each(?)) AND {_FOUND} ORDER BY a.namespace, a.store_id, a.id
 """
 _DROP_SEGMENTS = "DELETE FROM segments WHERE id IN (SELECT value FROM json_each(?))"
 _DROP_CHUNKS = """
@@ -301,9 +308,10 @@ _RETIRE = """
     UPDATE generations SET removed = ?, vectors = NULL
     WHERE removed IS NULL AND attachment_id IN (SELECT value FROM json_each(?))
 """
-_RESET = """
-    UPDATE attachments SET status = ?, error_code = ?, error_message = ?, usage_bytes = 0, text_blob_id = NULL WHERE id = ?
+_NOTHING_FOUND = """
+    UPDATE attachments SET usage_bytes = 0, text_blob_id = NULL WHERE id IN (SELECT value FROM json_each(?))
 """
+_RESET = "UPDATE attachments SET status = ?, error_code = ?, error_message = ? WHERE id = ?"
 _ATTRIBUTED = f"""
     SELECT a.id, a.namespace, a.store_id, a.attributes, s.public_id AS store, f.public_id AS file
     FROM attachments AS a {_NAMED} WHERE a.id > ? ORDER BY a.id LIMIT ?

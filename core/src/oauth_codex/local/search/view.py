@@ -216,6 +216,12 @@ class StoreView:
             attachments, begins, ends = attachments[kept], begins[kept], ends[kept]
         if alive is not None:
             alive.flags.writeable = False  # so that what is counted over it can be kept
+        moved = [] if old.revision == 0 else connection.execute(_MOVED, since).all()
+        if moved:
+            # Of generations that begin at one row, the last is the one that has any.
+            at = np.searchsorted(begins, np.searchsorted(keys, _column(moved, 1)), side="right") - 1
+            attachments = np.array(attachments)
+            attachments[at] = _column(moved, 0)
         postings = old.postings.append([decode_segment(row.data) for row in added])
         if postings.rows != len(keys) or (len(keys) and np.any(np.diff(keys) <= 0)):
             raise OutOfStep(f"The postings of store row {self._where['store_id']} do not fit its chunks.")
@@ -317,6 +323,9 @@ _LIVING = select(
     func.coalesce(func.sum(generations.c.chunk_count), 0),
     func.coalesce(func.sum(generations.c.attachment_id), 0),
 ).where(*_IN_STORE, generations.c.removed.is_(None))
+_MOVED = select(generations.c.attachment_id, generations.c.first_chunk).where(
+    *_IN_STORE, generations.c.moved > bindparam("since"), generations.c.removed.is_(None), generations.c.chunk_count > 0
+)
 _REMOVED = select(generations.c.first_chunk, generations.c.chunk_count).where(
     *_IN_STORE, generations.c.removed > bindparam("since"), generations.c.published <= bindparam("since")
 )
