@@ -175,12 +175,12 @@ def in_child(call: Callable[[], None], say: Path, between: Callable[[], None] | 
 
 def warm(driver: str) -> None:
     """Load what is loaded late, once for all children."""
-    registry_driver = Opened("memory", None, START)
-    api = registry_driver.client.vector_stores
-    file = registry_driver.client.files.create(file=b"words", purpose="assistants").id
+    opened = Opened("memory", None, START)
+    api = opened.client.vector_stores
+    file = opened.client.files.create(file=b"words", purpose="assistants").id
     api.search(api.create(file_ids=[file]).id, query="words")
-    registry_driver.client.maintenance.verify()
-    registry_driver.close()
+    opened.client.maintenance.verify()
+    opened.close()
     if driver == "faiss":
         import faiss
 

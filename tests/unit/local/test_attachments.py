@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from oauth_codex import NotFoundError
-from oauth_codex.local.catalog import attachments, stores
+from oauth_codex.local.catalog import attachments, replacing, stores
 from oauth_codex.local.catalog.attachments import Outcome
 from oauth_codex.spi import requests as r
 from oauth_codex.types.vector_stores import StaticChunking
@@ -184,7 +184,7 @@ def test_counters_stay_true_through_any_sequence(room: Any) -> None:
             match chance.choice(["admit", "admit", "settle", "settle", "detach", "cancel", "delete"]):
                 case "admit":
                     entries = [(row, None, {"n": chance.random()}) for row in chance.sample(rows, 3)]
-                    admitted = attachments.admit(connection, NAMESPACE, store, entries, room.now)
+                    admitted = replacing.admit(connection, NAMESPACE, store, entries, room.now)
                     batches.insert(connection, NAMESPACE, room.ids("vsfb_"), store.id, admitted.ids, room.now)
                 case "settle":
                     outcomes = [Outcome(i, chance.choice(STATUSES[1:]), 0) for i in some]
@@ -203,9 +203,9 @@ def test_counters_stay_true_through_any_sequence(room: Any) -> None:
 # -- attaching what is there -------------------------------------------------------------------------------------------
 
 
-def admit(room: Any, store: Any, *entries: Any) -> attachments.Admitted:
+def admit(room: Any, store: Any, *entries: Any) -> replacing.Admitted:
     with room.catalog.write() as connection:
-        return attachments.admit(connection, NAMESPACE, store, entries, room.now)
+        return replacing.admit(connection, NAMESPACE, store, entries, room.now)
 
 
 def test_attaching_again_with_the_same_settings_changes_nothing(room: Any, attached: Any) -> None:

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 from oauth_codex.embedders.hashing import HashingEmbedder
 from oauth_codex.local import Catalog
-from oauth_codex.local.catalog import attachments, batches, jobs
+from oauth_codex.local.catalog import attachments, batches, jobs, replacing
 from oauth_codex.local.catalog.jobs import Task
 from oauth_codex.local.ingest.prepare import Preparer, Refused
 from oauth_codex.local.ingest.publishing import Work
@@ -78,7 +78,7 @@ class QueueMachine(RuleBasedStateMachine):
         window = StaticChunking(max_chunk_size_tokens=size, chunk_overlap_tokens=0)
         with self.room.catalog.write() as connection:
             entries = [(self.files[file], window, None) for file in files]
-            admitted = attachments.admit(connection, NAMESPACE, self.store, entries, self.room.now)
+            admitted = replacing.admit(connection, NAMESPACE, self.store, entries, self.room.now)
         if admitted.pending:
             self.announced(number, admitted.pending, mine)
 

@@ -8,7 +8,7 @@ from ..spi import requests as r
 from ..spi.backends import Listing
 from ..types.file_batches import VectorStoreFileBatch
 from ..types.vector_stores import VectorStoreFile
-from .catalog import attachments, batches, files, stores
+from .catalog import attachments, batches, files, replacing, stores
 from .catalog.jobs import Scope
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class LocalBatches:
             store = stores.require_active(connection, namespace, request.vector_store_id, now)
             stores.require_embedder(store, engine.embedder)
             rows = files.require_many(connection, namespace, [entry.file_id for entry in entries], now)
-            admitted = attachments.admit(
+            admitted = replacing.admit(
                 connection,
                 namespace,
                 store,

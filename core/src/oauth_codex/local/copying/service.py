@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, text
 
 from ...errors import ConflictError
 from ...types.vector_stores import StaticChunking
-from ..catalog import attachments, blobs, files, stores, tombstones
+from ..catalog import attachments, blobs, files, replacing, stores, tombstones
 from ..catalog.attachments import Outcome
 from ..ingest.publishing import Work, publish
 from . import indexed as made
@@ -176,7 +176,7 @@ class LocalCopying:
                     left.append(attachment_id)
             if done:
                 publish(connection, self._namespace, store.id, done, attached_now=True)
-            attachments.begin_again(connection, store.id, again)
+            replacing.begin_again(connection, store.id, again)
             attachments.settle(connection, self._namespace, store.id, outcomes)
         return left
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, text
 
 from ...errors import StorageBusyError, StorageError
 from ...types.vector_stores import StaticChunking
-from ..catalog import attachments, blobs, files, jobs, stores
+from ..catalog import attachments, blobs, files, jobs, replacing, stores
 from ..catalog.catalog import Catalog
 from ..catalog.jobs import Scope
 from .publishing import Work, publish
@@ -133,7 +133,7 @@ class Ingest:
             entries = [
                 (file, chunking, attributes) for file in files.require_many(connection, namespace, [file_id], now)
             ]
-            pending = attachments.admit(connection, namespace, store, entries, now).pending
+            pending = replacing.admit(connection, namespace, store, entries, now).pending
             announced = self.announce(connection, namespace, store.id, pending)
             stores.touch(connection, store, now)
             row = attachments.require(connection, namespace, store, file_id)
@@ -348,7 +348,7 @@ class Ingest:
             attributes = attachments.attributes_of(existing) if attributes is None else attributes
             generation = 0 if existing.text_blob_id is None else int(existing.generation)
         entry = (file, window, attributes)
-        (made,) = attachments.insert_anew(connection, namespace, store.id, [entry], replaced, now)
+        (made,) = replacing.insert_anew(connection, namespace, store.id, [entry], replaced, now)
         work = [(Work(made, generation, file.blob_id), prepared)]
         publish(connection, namespace, store.id, work, attached_now=not generation)
 

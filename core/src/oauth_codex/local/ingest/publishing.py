@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection
 
-from ..catalog import attachments, blobs
+from ..catalog import attachments, blobs, replacing
 from ..catalog.attachments import Outcome
 from ..catalog.generations import Publication
 from ..catalog.generations import publish as publish_generations
@@ -58,7 +58,7 @@ def publish(
             )
         )
     replaced = [at.attachment_id for at, found in work if at.generation and isinstance(found, Prepared)]
-    texts = attachments.withdraw(connection, namespace, store_id, replaced)
+    texts = replacing.withdraw(connection, namespace, store_id, replaced)
     if publications:
         publish_generations(connection, namespace, store_id, publications)
     attachments.settle(connection, namespace, store_id, outcomes, attached_now=attached_now)
