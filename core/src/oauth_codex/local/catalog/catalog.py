@@ -47,6 +47,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ...errors import SchemaVersionError, StorageBusyError, StorageError
 from ...spi.waiting import time_limit
+from .. import disk
 from .tables import SCHEMA_VERSION, meta, metadata
 from .upgrades import OLDEST, upgrade
 
@@ -83,7 +84,7 @@ class Catalog:
             StorageError: The directory cannot be used.
         """
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            disk.make_folder(directory)
             path = directory / "catalog.sqlite3"
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:

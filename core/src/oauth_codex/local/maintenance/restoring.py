@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...types.maintenance import RestoreReport, VerifyReport
 from ...types.params import OnProgress
+from .. import disk
 from ..catalog.catalog import Catalog
 from . import manifests
 from .findings import Progress
@@ -44,10 +45,10 @@ def restore(
         for name, facts in manifest.files.items():
             _copy(snapshot / name, draft / name, (facts[0], facts[1]))
             progress.step(name)
-        manifests.sync(draft / "blobs")
+        disk.sync(draft / "blobs")
         found = _verified(draft)
         progress.step("verify")
-        manifests.sync(draft)
+        disk.sync(draft)
         aside = _moved_aside(storage_dir) if replace else None
         try:
             os.replace(draft, storage_dir)
@@ -55,7 +56,7 @@ def restore(
             if aside is not None:
                 os.replace(aside, storage_dir)
             raise
-        manifests.sync(storage_dir.parent)
+        disk.sync(storage_dir.parent)
     progress.end(storage_dir.name)
     return RestoreReport(
         directory=str(storage_dir),

@@ -21,8 +21,9 @@ from ...types.maintenance import SnapshotReport
 from ...types.params import OnProgress
 from ..catalog import locks, remnants
 from ..catalog.catalog import Catalog
+from ..disk import sync
 from .findings import Progress
-from .manifests import CATALOG, FORMAT, Manifest, copied, described, sync
+from .manifests import CATALOG, FORMAT, Manifest, copied, described
 
 #: Pages of the catalog that are copied at a time.
 _PAGES = 4096
