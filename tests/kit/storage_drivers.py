@@ -116,6 +116,7 @@ def leaves_work(context: DriverContext) -> Any:
     """Never takes up what a dead process has begun."""
     backend = sound(context)
     backend._engine.ingest.drain = lambda: 0  # type: ignore[method-assign]
+    backend._engine.ingest.help = lambda scope: False  # type: ignore[method-assign]
     return backend
 
 
