@@ -95,7 +95,7 @@ class Catalog:
         engine = create_engine(
             URL.create("sqlite+pysqlite", database=str(path)),
             poolclass=QueuePool,
-            pool_size=8,
+            pool_size=40,  # as many as an async client has threads; one beyond these is opened anew for each call
             max_overflow=-1,
             connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
         )
