@@ -35,7 +35,7 @@ def query(operation: Operation, request: Request) -> dict[str, str]:
     """The query of a GET or DELETE; empty for other methods."""
     if operation.method == "POST":
         return {}
-    return {name: _text(value) for name, value in _given(operation, request).items() if value is not None}
+    return {name: text(value) for name, value in _given(operation, request).items() if value is not None}
 
 
 def body(operation: Operation, request: Request) -> dict[str, Any] | None:
@@ -158,8 +158,9 @@ def _flat(fields: Mapping[str, Any], outer: str = "") -> Iterable[tuple[str, str
         elif isinstance(value, list | tuple):
             raise say.wrong_type(name, value, "a text, a number, a boolean or an object of these: it is sent in a form")
         elif value is not None:
-            yield name, _text(value)
+            yield name, text(value)
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """A value as it stands in a query or a form."""
     return ("true" if value else "false") if isinstance(value, bool) else str(value)

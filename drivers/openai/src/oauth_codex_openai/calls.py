@@ -171,10 +171,6 @@ def _flat(fields: Mapping[str, object], outer: str = "") -> Iterator[tuple[str, 
         if isinstance(value, Mapping):
             yield from _flat(value, name)
         elif isinstance(value, list | tuple):
-            yield f"{name}[]", [_text(entry) for entry in value]
+            yield f"{name}[]", [wire.text(entry) for entry in value]
         elif value is not None:
-            yield name, _text(value)
-
-
-def _text(value: object) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+            yield name, wire.text(value)

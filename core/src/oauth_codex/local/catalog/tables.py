@@ -293,6 +293,7 @@ jobs = Table(
     Column("error", Text),
     UniqueConstraint("attachment_id"),
     Index("jobs_by_lease", "lease_until", "not_before"),
+    Index("jobs_by_store", "store_id"),
     sqlite_autoincrement=True,
 )
 

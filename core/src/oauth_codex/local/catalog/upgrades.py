@@ -16,12 +16,13 @@ _log = logging.getLogger("oauth_codex")
 
 #: What makes version `n + 1` of version `n`.
 STEPS: dict[int, tuple[str, ...]] = {
-    # Up to which revision `gc` has dropped the rows of removed generations; when a generation got another attachment; and the
-    # vectors that `reembed` prepares.
+    # Up to which revision `gc` has dropped the rows of removed generations; when a generation got another attachment; the work
+    # of one store; and the vectors that `reembed` prepares.
     1: (
         "ALTER TABLE stores ADD COLUMN forgotten INTEGER DEFAULT 0 NOT NULL",
         "ALTER TABLE generations ADD COLUMN moved INTEGER",
         "CREATE INDEX generations_by_move ON generations (namespace, store_id, moved) WHERE moved IS NOT NULL",
+        "CREATE INDEX jobs_by_store ON jobs (store_id)",
         "CREATE TABLE reembedded (generation_id INTEGER NOT NULL, namespace VARCHAR(128) NOT NULL, store_id INTEGER NOT NULL,"
         " fingerprint TEXT NOT NULL, vectors BLOB NOT NULL, PRIMARY KEY (generation_id))",
         "CREATE INDEX reembedded_by_store ON reembedded (namespace, store_id)",
