@@ -1,6 +1,6 @@
 """Many threads on one client, and several processes on one directory: no error, no lost update, what was acknowledged is there once.
 
-`OAUTH_CODEX_TEST_SECONDS` says how long each of them works; 4 by default.
+`LONG_TEST_SECONDS` says how long each of them works; 4 by default.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from oauth_codex import NotFoundError, OAuthCodexClient
 
-SECONDS = float(os.environ.get("OAUTH_CODEX_TEST_SECONDS", "4"))
+SECONDS = float(os.environ.get("LONG_TEST_SECONDS", "4"))
 WORKLOAD = Path(__file__).parent / "workload.py"
 BACKGROUND = Path(__file__).parent / "background.py"
 pytestmark = pytest.mark.usefixtures("clean_environment")  # of which the variable above would be taken for a setting

@@ -18,7 +18,7 @@ from oauth_codex import OAuthCodexClient
 from oauth_codex.local.catalog import jobs
 
 HERE = Path(__file__).parent
-LONG = float(os.environ.get("OAUTH_CODEX_TEST_SECONDS", "4")) > 10
+LONG = float(os.environ.get("LONG_TEST_SECONDS", "4")) > 10
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-LONG = float(os.environ.get("OAUTH_CODEX_TEST_SECONDS", "4")) > 10
+LONG = float(os.environ.get("LONG_TEST_SECONDS", "4")) > 10
 _POINTS = "tests/crash/test_crash.py::test_at_every_commit_and_file_operation"
 _PROCESSES = (
     "tests/concurrency/test_shared_storage.py::test_four_processes_that_work_in_the_background_do_every_file_once"
