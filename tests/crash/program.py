@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import secrets
 import sys
@@ -16,6 +17,7 @@ from oauth_codex.config import Setting
 from oauth_codex.local import matrix
 from oauth_codex.local.search import view
 from oauth_codex.spi import DriverContext
+from oauth_codex.spi import requests as r
 
 START = 1_700_000_000.0
 WORDS = ("apple", "birch", "cedar", "dahlia", "elm", "fern", "ginkgo", "hazel", "juniper", "kapok", "larch")
@@ -122,8 +124,16 @@ def steps(opened: Opened, snapshot: Path) -> Iterator[tuple[Model, Callable[[], 
     def member(store: str, name: str, attributes: dict[str, Any]) -> Callable[[Model], Any]:
         return lambda m: m["stores"][store].update({name: attributes})
 
-    for name in ("apple", "birch", "cedar", "dahlia", "large", *sorted(CANCELLED)):
+    for name in ("apple", "birch", "cedar"):
         yield changed(lambda m, n=name: m["files"].append(n)), lambda n=name: upload(n)
+    several = ("dahlia", "large", *sorted(CANCELLED))
+
+    def upload_several() -> None:
+        sent = [r.FileCreate(content=io.BytesIO(content(n)), filename=n, purpose="assistants") for n in several]
+        made = opened.backend.files.create_many(r.FilesCreate(files=tuple(sent)))
+        files.update((file.filename, file.id) for file in made)
+
+    yield changed(lambda m: m["files"].extend(several)), upload_several
     yield changed(lambda m: m["stores"].update(one={})), lambda: create("one")
     yield (
         changed(member("one", "apple", {"a": 1})),

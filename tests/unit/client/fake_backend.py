@@ -38,8 +38,8 @@ from oauth_codex.types import (
 T = TypeVar("T", FileObject, VectorStore, VectorStoreFile)
 
 
-#: All that a local driver can do, but uploading and attaching are two calls, as they are over a network.
-TWO_STEPS = replace(LOCAL, upload_files=False)
+#: All that a local driver can do, but each file and each step is a call of its own, as over a network.
+TWO_STEPS = replace(LOCAL, create_many=False, upload_files=False)
 
 
 class FakeBackend:
@@ -142,6 +142,10 @@ class _Files(_Part):
         )
         self.b._files[made.id] = made, content
         return made
+
+    def create_many(self, request: r.FilesCreate) -> Sequence[FileObject]:
+        self.b.seen(request)
+        return [self.create(each) for each in request.files]
 
     def _get(self, file_id: str) -> tuple[FileObject, bytes]:
         if file_id not in self.b._files:

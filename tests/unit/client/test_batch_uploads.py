@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from oauth_codex import AsyncOAuthCodexClient, OAuthCodexClient, ParameterValidationError
+from oauth_codex.client import uploads
 from oauth_codex.spi import requests as r
 
 
@@ -182,3 +184,105 @@ def test_files_may_be_any_iterable_and_may_be_none_if_ids_are_given(upload: Both
     ids = created(backend)[0].file_ids
     assert ids is not None
     assert upload(upload.store, files=[], file_ids=ids).file_counts.total == 2
+
+
+# -- drivers that take several files at once ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def together(upload: Both, backend: Any) -> Both:
+    backend.capabilities = replace(backend.capabilities, create_many=True, max_file_bytes=uploads.SMALL_BYTES * 2)
+    return upload
+
+
+def sent(backend: Any) -> list[int]:
+    """How many files each call brought."""
+    alone = [call for call in backend.calls if isinstance(call, r.FileCreate)]
+    groups = [call.files for call in backend.calls if isinstance(call, r.FilesCreate)]
+    members = {id(file) for files in groups for file in files}
+    return sorted([*(1 for call in alone if id(call) not in members), *map(len, groups)])
+
+
+def test_small_files_go_together_and_every_other_by_itself(together: Both, backend: Any, tmp_path: Path) -> None:
+    small = [b"%d" % number for number in range(2 * uploads.GROUP_FILES + 3)]
+    path = tmp_path / "notes.md"
+    path.write_bytes(b"on disk")
+    large = b"x" * (uploads.SMALL_BYTES + 1)
+    files = [*small, large, io.BytesIO(b"nobody knows how much"), path, memoryview(b"after it"), ("n.txt", b"named")]
+    told: list[tuple[int, int, Any]] = []
+    batch = together(together.store, files=files, on_progress=lambda *each: told.append(each))
+    assert sent(backend) == [1, 1, 3, 3, uploads.GROUP_FILES, uploads.GROUP_FILES]
+    ids = created(backend)[0].file_ids
+    assert ids is not None
+    wanted = [*small, large, b"nobody knows how much", b"on disk", b"after it", b"named"]
+    assert [backend._files[i][1] for i in ids] == wanted
+    assert [backend._files[i][0].filename for i in ids[-3:]] == ["notes.md", "upload", "n.txt"]
+    assert batch.file_counts.completed == len(files)
+    uploaded = [item for _, _, item in told if isinstance(item, str)]
+    assert [(done, total) for done, total, item in told if isinstance(item, str)] == [
+        (number + 1, len(files)) for number in range(len(files))
+    ]
+    assert sorted(uploaded) == sorted(ids)
+
+
+def test_a_group_has_a_limit_of_bytes(together: Both, backend: Any) -> None:
+    together(together.store, files=[b"x" * uploads.SMALL_BYTES] * 5)
+    assert sent(backend) == [1, uploads.GROUP_BYTES // uploads.SMALL_BYTES]
+
+
+def test_a_file_above_the_limit_of_the_driver_is_not_hidden_in_a_group(together: Both, backend: Any) -> None:
+    backend.capabilities = replace(backend.capabilities, max_file_bytes=3)
+    together(together.store, files=[b"abc", b"abcd", b"abc"])
+    assert sent(backend) == [1, 1, 1]
+
+
+def test_a_file_of_a_group_that_cannot_be_read_is_named_and_leaves_nothing(
+    together: Both, backend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{number}.txt" for number in range(uploads.GROUP_FILES + 5)]
+    for path in paths:
+        path.write_bytes(b"x")
+    looked = uploads.check_path
+
+    def vanish(file: Any) -> None:
+        looked(file)
+        if file == paths[-1]:
+            paths[-2].unlink()
+
+    monkeypatch.setattr("oauth_codex.client.base.check_path", vanish)
+    with pytest.raises(FileNotFoundError) as caught:
+        together(together.store, files=paths, max_concurrency=1)
+    assert caught.value.__notes__ == [f"while uploading files[{len(paths) - 2}] ('{paths[-2].name}')"]
+    assert backend._files == {}
+    assert created(backend) == []
+
+
+def test_a_wrong_name_within_a_group_is_named(together: Both, backend: Any) -> None:
+    with pytest.raises(ParameterValidationError) as caught:
+        together(together.store, files=[b"a", ("\ud800.txt", b"b")])
+    assert caught.value.__notes__[0].startswith("while uploading files[1]")
+    assert backend._files == {}
+
+
+def test_a_driver_that_fails_with_a_group_says_which(together: Both, backend: Any) -> None:
+    def fail(request: object) -> None:
+        if isinstance(request, r.FilesCreate):
+            raise RuntimeError("disk full")
+
+    backend.before = fail
+    with pytest.raises(Exception, match="disk full") as caught:
+        together(together.store, files=[b"a", b"b", io.BytesIO(b"c")])
+    assert caught.value.__notes__ == ["while uploading files[0] to files[1] together"]
+    assert backend._files == {}
+
+
+def test_nothing_is_left_when_whoever_is_told_of_progress_fails(together: Both, backend: Any) -> None:
+    def stop(done: int, total: int, item: object) -> None:
+        if done == 2:
+            raise LookupError("enough")
+
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - the async one comes in a group of exceptions
+        together(together.store, files=[b"a", b"b", b"c"], on_progress=stop)
+    assert "enough" in repr(caught.value)
+    assert backend._files == {}
+    assert created(backend) == []

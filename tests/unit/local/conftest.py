@@ -76,20 +76,13 @@ class Room:
     def add_files(self, count: int, *, purpose: str = "assistants", content: bytes | None = None) -> list[Any]:
         with self.catalog.write() as connection:
             return [
-                files.insert(
-                    connection,
-                    NAMESPACE,
-                    self.ids("file-"),
-                    filename="a.txt",
-                    purpose=purpose,
-                    size=1,
-                    blob_id=blobs.store(connection, NAMESPACE, content or f"content {self.ids.made}".encode()),
-                    extra={},
-                    expires_at=None,
-                    now=self.now,
-                )
-                for _ in range(count)
+                files.insert(connection, NAMESPACE, self._new_file(connection, purpose, content)) for _ in range(count)
             ]
+
+    def _new_file(self, connection: Any, purpose: str, content: bytes | None) -> files.New:
+        public_id = self.ids("file-")
+        blob_id = blobs.store(connection, NAMESPACE, content or f"content {self.ids.made}".encode())
+        return files.New(public_id, "a.txt", purpose, 1, blob_id, {}, None, created_at=self.now)
 
     def add_store(self, **changes: Any) -> Any:
         given: dict[str, Any] = {
@@ -189,6 +182,10 @@ class Local:
     def upload(self, content: bytes = b"some words", **given: Any) -> FileObject:
         given = {"filename": "a.txt", "purpose": "assistants", **given}
         return self.backend.files.create(r.FileCreate(content=io.BytesIO(content), **given))
+
+    def content(self, file_id: str) -> bytes:
+        with self.backend.files.content(r.FileContent(file_id=file_id)) as stream:
+            return stream.read()
 
 
 @pytest.fixture

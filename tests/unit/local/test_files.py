@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,56 @@ def test_a_stream_is_read_from_its_position_and_left_open(local: Any) -> None:
     made = local.backend.files.create(r.FileCreate(content=stream, purpose="assistants"))
     assert made.bytes == 4
     assert not stream.closed
+
+
+def _several(local: Any, *contents: bytes, **given: Any) -> list[Any]:
+    sent = [
+        r.FileCreate(content=io.BytesIO(content), filename=f"{number}.txt", purpose="assistants", **given)
+        for number, content in enumerate(contents)
+    ]
+    return list(local.backend.files.create_many(r.FilesCreate(files=tuple(sent))))
+
+
+@pytest.mark.parametrize("where", ["disk", "memory"])
+def test_several_files_are_stored_in_one_transaction(open_local: Any, tmp_path: Path, where: str) -> None:
+    local = open_local(tmp_path if where == "disk" else None)
+    large = b"large " * 200_000
+    local.upload(b"there before")
+    contents = (b"one", b"twice", b"", large, b"twice", b"there before", large)
+    with local.room.statements() as seen:
+        made = _several(local, *contents, metadata={"k": "v"})
+    assert sum(statement.startswith("INSERT INTO files") for statement in seen) == 1
+    beside = 1 if where == "disk" else 0  # the large one
+    assert sum(statement.startswith("INSERT INTO blobs") for statement in seen) == 1 + beside
+    assert [local.content(file.id) for file in made] == list(contents)
+    assert [(file.filename, file.bytes) for file in made] == [
+        (f"{number}.txt", len(content)) for number, content in enumerate(contents)
+    ]
+    assert len({file.id for file in made}) == len(contents)
+    assert {file.metadata["k"] for file in made} == {"v"}
+    assert local.room.count("blobs") == len(set(contents))
+    listed = local.backend.files.list(r.FileList(order="asc")).data
+    assert [file.id for file in listed[1:]] == [file.id for file in made]
+
+
+def test_what_it_costs_to_store_a_file_more_is_no_statement(open_local: Any, tmp_path: Path) -> None:
+    local = open_local(tmp_path)
+    _several(local, b"the first look at what has expired")
+    counts = []
+    for size in (2, 40):
+        with local.room.statements() as seen:
+            _several(local, *(b"%d of %d" % (number, size) for number in range(size)))
+        counts.append(len(seen))
+    assert counts[0] == counts[1] <= 6
+
+
+def test_of_several_files_all_are_stored_or_none(open_local: Any, tmp_path: Path) -> None:
+    local = open_local(tmp_path, capabilities=replace(LOCAL, max_file_bytes=2_000_000))
+    with pytest.raises(BadRequestError) as caught:
+        _several(local, b"a", b"y" * 1_500_000, b"z" * 2_000_001)
+    assert caught.value.code == "file_too_large"
+    assert local.room.count("files") == local.room.count("blobs") == 0
+    assert list((tmp_path / "blobs").iterdir()) == []
 
 
 def test_what_is_given_beside_the_parameters_is_metadata(local: Any) -> None:

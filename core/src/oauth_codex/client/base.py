@@ -12,6 +12,7 @@ from ..spi.operations import (
     BATCHES_CREATE,
     BATCHES_LIST_FILES,
     FILES_CREATE,
+    FILES_CREATE_MANY,
     FILES_DELETE,
     STORE_FILES_CREATE,
     STORE_FILES_UPLOAD,
@@ -29,11 +30,12 @@ from .paths import match, merge
 from .polling import Patience
 from .running import Unstarted
 from .steps import Step, Steps
-from .uploads import check_kind, check_path, opened
+from .uploads import check_kind, check_path, enumerated, grouped, opened, read_whole
 
 if TYPE_CHECKING:
     from ..spi.backends import BackgroundWork, Watch
     from ..types.files import FileTypes
+    from .uploads import Numbered
 
 _OPTIONS = ("extra_headers", "extra_query", "timeout")
 _ALL_OPTIONS = frozenset((*_OPTIONS, "extra_body"))
@@ -219,11 +221,11 @@ class Core:
         purpose: str,
         max_concurrency: int,
         options: Mapping[str, Any],
-    ) -> Steps[list[Callable[[], Steps[str]]]]:
+    ) -> Steps[list[Callable[[], Steps[list[str]]]]]:
         """The uploads that a batch begins with, after everything that can be checked has been.
 
         Returns:
-            One task a file; each returns the id of the uploaded file.
+            Tasks that upload some of the files each, in their order, and return their ids.
 
         Raises:
             TypeError: A file is none of the accepted kinds.
@@ -250,33 +252,50 @@ class Core:
                 _name_file(error, number, file)
                 raise
         yield from self._look_for_store(fields["vector_store_id"])
-        quiet = _without_body(options)
+        fields, quiet = {"purpose": purpose}, _without_body(options)
+        offers = self.opened.backend.capabilities
+        groups = grouped(files, offers.max_file_bytes) if offers.create_many else enumerated(files)
+        return [functools.partial(self._upload_several, group, fields, quiet) for group in groups]
 
-        def task(file: FileTypes) -> Steps[str]:
-            uploaded = yield from self.upload(file, {"purpose": purpose}, quiet)
-            return str(uploaded.id)
+    def _upload_several(
+        self, group: Sequence[Numbered], fields: dict[str, object], options: Mapping[str, Any]
+    ) -> Steps[list[str]]:
+        """Upload neighbours among the files of a batch; what goes wrong says with which of them."""
+        if len(group) == 1:
+            number, file = group[0]
+            try:
+                return [(yield from self.upload(file, fields, options)).id]
+            except Exception as error:
+                _name_file(error, number, file)
+                raise
+        requests = []
+        for number, file in group:
+            try:
+                content = yield Step(functools.partial(read_whole, file))
+                requests.append(validate(FILES_CREATE, {**fields, **content.fields()}))
+            except Exception as error:
+                _name_file(error, number, file)
+                raise
+        try:
+            found = yield from self.call(FILES_CREATE_MANY, {"files": requests}, options)
+        except Exception as error:
+            error.add_note(f"while uploading files[{group[0][0]}] to files[{group[-1][0]}] together")
+            raise
+        return [each.id for each in found]
 
-        return [functools.partial(task, file) for file in files]
-
-    def uploaded(self, outcomes: Sequence[str | BaseException], files: Sequence[FileTypes]) -> Steps[list[str]]:
+    def uploaded(self, outcomes: Sequence[list[str] | BaseException]) -> Steps[list[str]]:
         """The ids of uploads that all went well, in their order.
 
         Raises:
-            BaseException: The first of those that failed, in the order of the files, with a note that says
-                which; the other files have been deleted again.
+            BaseException: The first of those that failed, in the order of the files; the other files have been
+                deleted again.
         """
-        failed = [
-            (number, outcome)
-            for number, outcome in enumerate(outcomes)
-            if isinstance(outcome, BaseException) and not isinstance(outcome, Unstarted)
-        ]
-        if not failed:
-            return [str(outcome) for outcome in outcomes]
-        number, error = failed[0]
-        if number < len(files):
-            _name_file(error, number, files[number])
-        yield from self.undo([outcome for outcome in outcomes if isinstance(outcome, str)], error)
-        raise error
+        ids = [file_id for outcome in outcomes if isinstance(outcome, list) for file_id in outcome]
+        for error in outcomes:
+            if isinstance(error, BaseException) and not isinstance(error, Unstarted):
+                yield from self.undo(ids, error)
+                raise error
+        return ids
 
     def watching(self, key: str, patience: Patience) -> AbstractContextManager[Watch | None]:
         """News of a store or a file while a block waits for it; None where there is none, or the caller chose a pace."""

@@ -135,7 +135,10 @@ def performing(backend: Backend, operation: Operation, request: r.Request, again
         shape = _SHAPES.get(operation.answer)
         if shape is not None:
             answer = shape(backend, operation, request, answer, again)
-        if operation.answer is not Answer.BYTES:
+        if operation.answer is Answer.SEVERAL:
+            for each in answer:
+                each._request_id = told or request_id
+        elif operation.answer is not Answer.BYTES:
             answer._request_id = told or request_id
     except OAuthCodexError as error:
         _identify(error, request_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import messages as say
@@ -77,14 +77,15 @@ class Patience:
             self._told = done, total
             self._on_progress(done, total, item)
 
-    def counting(self, total: int) -> Callable[[Any], None]:
-        """Something to call with each item that is done, of so many."""
+    def counting(self, total: int) -> Callable[[Sequence[Any]], None]:
+        """Something to call with the items that were done together, of so many."""
         done = 0
 
-        def count(item: Any) -> None:
+        def count(items: Sequence[Any]) -> None:
             nonlocal done
-            done += 1
-            self.report(done, total, item)
+            for item in items:
+                done += 1
+                self.report(done, total, item)
 
         return count
 

@@ -236,21 +236,24 @@ class AsyncRunner:
                     return
                 try:
                     outcomes[number] = outcome = await self.shielded(tasks[number])
-                    on_done(outcome)
                 except BaseException as error:
                     stopped = True
                     outcomes[number] = error
+                    return
+                try:
+                    on_done(outcome)
+                except BaseException as error:  # what was done stays an outcome, so that it can be undone
+                    stopped = True
+                    interrupted.append(error)
 
-        cancelled: BaseException | None = None
+        interrupted: list[BaseException] = []
         try:
             async with anyio.create_task_group() as group:
                 for number in range(len(tasks)):
                     group.start_soon(attempt, number)
         except anyio.get_cancelled_exc_class() as error:
-            cancelled = error
-        if cancelled is not None:
-            outcomes.append(cancelled)
-        return outcomes
+            interrupted.append(error)
+        return [*outcomes, *interrupted[:1]]
 
 
 def _from_any_thread() -> Callable[[Callable[[], object]], object]:

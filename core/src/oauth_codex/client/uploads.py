@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from .. import messages as say
@@ -15,7 +16,13 @@ from ..errors import ParameterValidationError, StorageError
 if TYPE_CHECKING:
     from ..types.files import FileTypes
 
+    #: An upload and its place among those of a batch.
+    Numbered = tuple[int, FileTypes]
+
 _DEFAULT_NAME = "upload"
+#: Uploads of up to so many bytes are sent together: so many files, or so many bytes, at once.
+SMALL_BYTES = 1 << 20
+GROUP_FILES, GROUP_BYTES = 50, 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,62 @@ def several(files: Iterable[FileTypes]) -> tuple[FileTypes, ...]:
     if single or callable(getattr(files, "read", None)) or not isinstance(files, Iterable):
         raise TypeError(f"files takes several uploads, not {type(files).__name__}; write files=[...] for a single one.")
     return tuple(files)
+
+
+def enumerated(files: Sequence[FileTypes]) -> list[list[Numbered]]:
+    """Each upload of a batch by itself."""
+    return [[numbered] for numbered in enumerate(files)]
+
+
+def grouped(files: Sequence[FileTypes], largest: int) -> list[list[Numbered]]:
+    """The uploads of a batch in groups of neighbours that are small enough to be read and sent together.
+
+    What is large, or of which nobody knows how much it is before it was read, is by itself.
+
+    Args:
+        files: The uploads.
+        largest: Bytes that the driver takes of one file; the error of a larger one is about it alone.
+    """
+    groups: list[list[Numbered]] = []
+    room = -1
+    for number, file in enumerate(files):
+        size = _known_size(file)
+        if size is None or size > min(SMALL_BYTES, largest):
+            groups.append([(number, file)])
+            room = -1  # nothing joins it
+            continue
+        if size > room or len(groups[-1]) == GROUP_FILES:
+            groups.append([])
+            room = GROUP_BYTES
+        groups[-1].append((number, file))
+        room -= size
+    return groups
+
+
+def _known_size(file: FileTypes) -> int | None:
+    """Bytes of an upload, if that is known without reading it."""
+    content = check_kind(file)[1]
+    if isinstance(content, bytes | bytearray):
+        return len(content)
+    if isinstance(content, memoryview):
+        return content.nbytes
+    if isinstance(content, str | os.PathLike):
+        try:
+            found = os.stat(content)
+        except (OSError, ValueError):  # whoever opens it will say what is wrong
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+    return None
+
+
+def read_whole(file: FileTypes) -> Source:
+    """A small upload, read.
+
+    Raises:
+        OSError: The path cannot be read.
+    """
+    with opened(file) as source:
+        return replace(source, stream=io.BytesIO(source.stream.read()))
 
 
 class _Memory(io.RawIOBase):

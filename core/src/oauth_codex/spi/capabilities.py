@@ -24,6 +24,8 @@ class Capabilities:
     rewrite_query: bool = False
     #: `vector_stores.files.update(attributes=...)`.
     update_attributes: bool = False
+    #: `FileBackend.create_many`: several small files in one step; without it there is a call for each.
+    create_many: bool = False
     #: `VectorStoreBackend.upload_file`: uploading and attaching in one step; without it they are two calls.
     upload_files: bool = False
     #: `vector_stores.update(file_ids=...)`.
@@ -58,6 +60,7 @@ LOCAL = Capabilities(
     hybrid_search=True,
     rewrite_query=True,
     update_attributes=True,
+    create_many=True,
     upload_files=True,
     replace_files=True,
     file_batches=True,

@@ -32,6 +32,8 @@ class Answer(Enum):
     SEARCH = "search"
     CONTENT = "content"
     BYTES = "bytes"
+    #: Of a shortcut only: several objects.
+    SEVERAL = "several"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,18 @@ BATCHES_LIST_FILES: Final = Operation(
     requires="file_batches",
 )
 
+#: Uploads several files in one step, where the driver can (`Capabilities.create_many`); elsewhere each is an operation.
+FILES_CREATE_MANY: Final = Operation(
+    "files.create_many",
+    "POST",
+    "",
+    r.FilesCreate,
+    "files.create_many",
+    FileObject,
+    Answer.SEVERAL,
+    requires="create_many",
+    multipart=True,
+)
 #: Uploads and attaches in one step, where the driver can (`Capabilities.upload_files`); elsewhere these are two operations.
 STORE_FILES_UPLOAD: Final = Operation(
     "vector_stores.files.upload",

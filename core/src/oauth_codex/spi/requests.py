@@ -115,6 +115,12 @@ class FileCreate(Request):
         return stream
 
 
+class FilesCreate(Request):
+    """Upload several files, all of them or none."""
+
+    files: tuple[FileCreate, ...]
+
+
 class FileRetrieve(Request):
     """One file."""
 

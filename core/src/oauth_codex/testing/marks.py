@@ -31,4 +31,4 @@ def requires(*flags: str) -> pytest.MarkDecorator:
 
 
 #: Flags that describe a driver and that no single call asks for.
-NOT_REFUSABLE = frozenset({"persistent", "multi_process", "upload_files", "exact", "cosines"})
+NOT_REFUSABLE = frozenset({"persistent", "multi_process", "create_many", "upload_files", "exact", "cosines"})

@@ -165,8 +165,8 @@ def test_an_upload_that_goes_on_is_never_collected(world: Any, open_world: Calla
                 other.client.maintenance.verify().findings,
                 0,
             ]  # its file has its name, and its row is not committed
-            facts: Any = {"filename": "a", "purpose": "assistants", "extra": {}, "expires_at": None, "now": 0}
-            files.insert(connection, "default", "file-arriving", size=len(content), blob_id=blob, **facts)
+            new = files.New("file-arriving", "a", "assistants", len(content), blob, {}, None, created_at=0)
+            files.insert(connection, "default", new)
         seen += [other.client.maintenance.verify().findings, other.client.maintenance.gc().removed["stray_files"]]
     assert seen == [[], 0] * 3
     with world.client.backend._engine.catalog.read() as connection:

@@ -375,8 +375,8 @@ class AsyncFileBatches:
         sources = several(files)
         fields = _fields(vector_store_id, tuple(file_ids), None, attributes, chunking_strategy)
         tasks = await self._runner.run(self._core.batch_plan, fields, sources, purpose, max_concurrency, options)
-        outcomes = await self._runner.settle(tasks, max_concurrency, patience.counting(len(tasks)))
-        uploaded = await self._runner.shielded(self._core.uploaded, outcomes, sources)
+        outcomes = await self._runner.settle(tasks, max_concurrency, patience.counting(len(sources)))
+        uploaded = await self._runner.shielded(self._core.uploaded, outcomes)
         try:
             fields["file_ids"] = [*file_ids, *uploaded]
             found: VectorStoreFileBatch = await self._runner.run(self._core.call, BATCHES_CREATE, fields, options)

@@ -376,8 +376,8 @@ class FileBatches:
         sources = several(files)
         fields = _fields(vector_store_id, tuple(file_ids), None, attributes, chunking_strategy)
         tasks = self._runner.run(self._core.batch_plan, fields, sources, purpose, max_concurrency, options)
-        outcomes = self._runner.settle(tasks, max_concurrency, patience.counting(len(tasks)))
-        uploaded = self._runner.shielded(self._core.uploaded, outcomes, sources)
+        outcomes = self._runner.settle(tasks, max_concurrency, patience.counting(len(sources)))
+        uploaded = self._runner.shielded(self._core.uploaded, outcomes)
         try:
             fields["file_ids"] = [*file_ids, *uploaded]
             found: VectorStoreFileBatch = self._runner.run(self._core.call, BATCHES_CREATE, fields, options)

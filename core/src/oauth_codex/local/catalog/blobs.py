@@ -161,6 +161,26 @@ def store(connection: Connection, namespace: str, content: bytes | Content) -> i
     return inserted_id(done)
 
 
+def store_many(connection: Connection, namespace: str, contents: Sequence[Content]) -> list[int]:
+    """`store` for several, with two statements for all that lie in rows; the ids in the order of the contents."""
+    rows = {each.digest: each for each in contents if each.data is not None}
+    known = _ids_of(connection, namespace, list(rows))
+    new = [
+        {"namespace": namespace, "digest": digest, "size": each.size, "data": each.data}
+        for digest, each in rows.items()
+        if digest not in known
+    ]
+    if new:
+        connection.execute(_INSERT, new)
+        known |= _ids_of(connection, namespace, [str(row["digest"]) for row in new])
+    return [known[each.digest] if each.digest in known else store(connection, namespace, each) for each in contents]
+
+
+def _ids_of(connection: Connection, namespace: str, digests: list[str]) -> dict[str, int]:
+    found = connection.execute(_FIND_MANY, {"namespace": namespace, "digests": as_json(digests)})
+    return {row.digest: row.id for row in found}
+
+
 def _keep(temporary: Path, final: Path, size: int) -> None:
     # The write lock is held, so that nobody removes the file that is found here (see `_unlink`).
     if final.exists() and final.stat().st_size == size:
@@ -285,6 +305,9 @@ def _too_large(most: int) -> BadRequestError:
 
 
 _FIND = select(table.c.id).where(table.c.namespace == bindparam("namespace"), table.c.digest == bindparam("digest"))
+_FIND_MANY = select(table.c.id, table.c.digest).where(
+    table.c.namespace == bindparam("namespace"), table.c.digest.in_(each("digests"))
+)
 _INSERT = insert(table)
 _READ: Select[Any] = select(table.c.digest, table.c.size, table.c.data).where(table.c.id == bindparam("blob"))
 _READ_MANY: Select[Any] = select(table.c.id, table.c.digest, table.c.size, table.c.data).where(

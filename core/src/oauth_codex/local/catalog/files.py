@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, select
 from sqlalchemy import delete as delete_from
@@ -30,34 +30,35 @@ def expiry(purpose: str, seconds: int | None, now: int) -> int | None:
     return None if seconds is None else now + seconds
 
 
-def insert(
-    connection: Connection,
-    namespace: str,
-    public_id: str,
-    *,
-    filename: str,
-    purpose: str,
-    size: int,
-    blob_id: int,
-    extra: Mapping[str, Any],
-    expires_at: int | None,
-    now: int,
-) -> Row[Any]:
+class New(NamedTuple):
+    """A file that is to be inserted; `extra` is what was given beside the known parameters."""
+
+    public_id: str
+    filename: str
+    purpose: str
+    bytes: int
+    blob_id: int
+    extra: Mapping[str, Any]
+    expires_at: int | None
+    created_at: int
+
+
+def insert(connection: Connection, namespace: str, new: New) -> Row[Any]:
     """Insert a file and return its row."""
-    return connection.execute(
-        _INSERT,
-        {
-            "namespace": namespace,
-            "public_id": public_id,
-            "filename": filename,
-            "purpose": purpose,
-            "bytes": size,
-            "created_at": now,
-            "expires_at": expires_at,
-            "blob_id": blob_id,
-            "extra": json.dumps(extra, ensure_ascii=False) if extra else None,
-        },
-    ).one()
+    return connection.execute(_INSERT_ONE, _values(namespace, new)).one()
+
+
+def insert_many(connection: Connection, namespace: str, new: Sequence[New]) -> list[Row[Any]]:
+    """Insert files and return their rows, in the same order; two statements for all."""
+    connection.execute(_INSERT, [_values(namespace, each) for each in new])
+    ids = as_json([each.public_id for each in new])
+    rows = {row.public_id: row for row in connection.execute(_FIND_MANY, {"namespace": namespace, "ids": ids})}
+    return [rows[each.public_id] for each in new]
+
+
+def _values(namespace: str, new: New) -> dict[str, object]:
+    extra = json.dumps(new.extra, ensure_ascii=False) if new.extra else None
+    return {**new._asdict(), "namespace": namespace, "extra": extra}
 
 
 def require(connection: Connection, namespace: str, public_id: str, now: int) -> Row[Any]:
@@ -134,7 +135,8 @@ def _is_expired(file: Row[Any], now: int) -> bool:
 
 
 _HERE = table.c.namespace == bindparam("namespace")
-_INSERT = insert_into(table).returning(*table.c)
+_INSERT = insert_into(table)
+_INSERT_ONE = _INSERT.returning(*table.c)
 _FIND = select(table).where(_HERE, table.c.public_id == bindparam("public_id"))
 _FIND_MANY = select(table).where(_HERE, table.c.public_id.in_(each("ids")))
 _DELETE = delete_from(table).where(table.c.id.in_(each("ids")))

@@ -72,18 +72,17 @@ class LocalCopying:
                 if tuple(there) != (file.filename, file.purpose, file.created_at, spooled.digest):
                     raise _conflict("file", file.id, "file_id")
                 return False
-            files.insert(
-                connection,
-                self._namespace,
+            new = files.New(
                 file.id,
-                filename=file.filename,
-                purpose=file.purpose,
-                size=spooled.size,
-                blob_id=blobs.store(connection, self._namespace, spooled),
-                extra=file.metadata or {},
-                expires_at=file.expires_at,
-                now=file.created_at,
+                file.filename,
+                file.purpose,
+                spooled.size,
+                blobs.store(connection, self._namespace, spooled),
+                file.metadata or {},
+                file.expires_at,
+                file.created_at,
             )
+            files.insert(connection, self._namespace, new)
             tombstones.forget(connection, self._namespace, tombstones.FILES, [file.id])
         return True
 

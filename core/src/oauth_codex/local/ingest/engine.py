@@ -189,18 +189,12 @@ class Ingest:
         public_id: str,
         now: int,
     ) -> Row[Any]:
-        return files.insert(
-            connection,
-            namespace,
-            public_id,
-            filename=request.filename,
-            purpose=request.purpose,
-            size=content.size,
-            blob_id=blobs.store(connection, namespace, content),
-            extra={},
-            expires_at=files.expiry(request.purpose, None, now),
-            now=now,
+        blob_id = blobs.store(connection, namespace, content)
+        expires_at = files.expiry(request.purpose, None, now)
+        new = files.New(
+            public_id, request.filename, request.purpose, content.size, blob_id, {}, expires_at, created_at=now
         )
+        return files.insert(connection, namespace, new)
 
     def announce(self, connection: Connection, namespace: str, store_id: int, attachment_ids: Sequence[int]) -> Claims:
         """Write down work in the transaction that inserts the attachments; `begin` follows after it."""

@@ -155,13 +155,14 @@ class BatchTests(DriverTests):
     def test_uploads_of_a_batch_keep_their_order(self, client: OAuthCodexClient) -> None:
         (old,) = uploaded(client, "already there")
         store = client.vector_stores.create().id
-        batch = client.vector_stores.file_batches.upload_and_poll(
-            store, files=[(f"{number}.txt", f"upload {number}".encode()) for number in range(6)], file_ids=[old]
-        )
+        contents = [b"first", b"twice", b"large " * 200_000, b"twice", b"already there", b"last"]
+        files = [(f"{number}.txt", content) for number, content in enumerate(contents)]
+        batch = client.vector_stores.file_batches.upload_and_poll(store, files=files, file_ids=[old])
         assert (batch.status, batch.file_counts.completed) == ("completed", 7)
         listed = client.vector_stores.file_batches.list_files(batch.id, vector_store_id=store, order="asc")
-        names = [client.files.retrieve(file.id).filename for file in listed]
-        assert names == ["0.txt", *(f"{number}.txt" for number in range(6))]
+        found = [(client.files.retrieve(file.id).filename, client.files.content(file.id).read()) for file in listed]
+        assert found == [("0.txt", b"already there"), *files]
+        assert len({file.id for file in listed}) == 7
 
     @rule("R6")
     @requires("file_batches")
