@@ -252,19 +252,17 @@ class Core:
                 _name_file(error, number, file)
                 raise
         yield from self._look_for_store(fields["vector_store_id"])
-        fields, quiet = {"purpose": purpose}, _without_body(options)
+        quiet = _without_body(options)
         offers = self.opened.backend.capabilities
         groups = grouped(files, offers.max_file_bytes) if offers.create_many else enumerated(files)
-        return [functools.partial(self._upload_several, group, fields, quiet) for group in groups]
+        return [functools.partial(self._upload_several, group, purpose, quiet) for group in groups]
 
-    def _upload_several(
-        self, group: Sequence[Numbered], fields: dict[str, object], options: Mapping[str, Any]
-    ) -> Steps[list[str]]:
+    def _upload_several(self, group: Sequence[Numbered], purpose: str, options: Mapping[str, Any]) -> Steps[list[str]]:
         """Upload neighbours among the files of a batch; what goes wrong says with which of them."""
         if len(group) == 1:
             number, file = group[0]
             try:
-                return [(yield from self.upload(file, fields, options)).id]
+                return [(yield from self.upload(file, {"purpose": purpose}, options)).id]
             except Exception as error:
                 _name_file(error, number, file)
                 raise
@@ -272,7 +270,7 @@ class Core:
         for number, file in group:
             try:
                 content = yield Step(functools.partial(read_whole, file))
-                requests.append(validate(FILES_CREATE, {**fields, **content.fields()}))
+                requests.append(validate(FILES_CREATE, {"purpose": purpose, **content.fields()}))
             except Exception as error:
                 _name_file(error, number, file)
                 raise
