@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,6 +88,11 @@ class Preparer:
     parsers: Mapping[str, Parser]
     chunker: Chunker | None
 
+    @cached_property
+    def _by_words(self) -> WordEmbedder | None:
+        """The embedder, if it takes counted words; asking for it each time would take a thirtieth of the work on a file."""
+        return self.embedder if isinstance(self.embedder, WordEmbedder) else None
+
     def built_in(self, filename: str) -> bool:
         """Whether the built-in reader and the token windows are all that a file needs, and no part of the caller."""
         return self.chunker is None and _extension(filename) not in self.parsers
@@ -138,14 +144,17 @@ class Preparer:
         """Add the vectors to a file that was prepared without an embedder."""
         text = prepared.text.decode()
         counts = None
-        if isinstance(self.embedder, WordEmbedder):
+        if self._by_words is not None:
             counts = count_words(text, prepared.spans.char_start, prepared.spans.char_end)
         return self._with_vectors(prepared, text, counts)
 
     def _with_vectors(self, prepared: Prepared, text: str, counts: WordCounts | None) -> Prepared | Refused:
         assert self.embedder is not None
         try:
-            vectors = _vectors(self.embedder, text, prepared.spans, counts)
+            if self._by_words is not None and counts is not None:
+                vectors = self._by_words.embed_words(counts).astype(np.float16)
+            else:
+                vectors = _vectors(self.embedder, text, prepared.spans)
         except MemoryError:
             raise
         except Exception as error:  # the embedder is somebody else's: whatever it raises fails this file, visibly
@@ -164,10 +173,7 @@ class Preparer:
         return found
 
 
-def _vectors(embedder: Embedder, text: str, spans: Spans, counts: WordCounts | None) -> NDArray[np.float16]:
-    if counts is not None and isinstance(embedder, WordEmbedder):
-        vectors: NDArray[np.float32] = embedder.embed_words(counts)
-        return vectors.astype(np.float16)
+def _vectors(embedder: Embedder, text: str, spans: Spans) -> NDArray[np.float16]:
     pieces = [text[a:b] for a, b in zip(spans.char_start.tolist(), spans.char_end.tolist(), strict=True)]
     rows = [
         unit_rows(embedder.embed(pieces[i : i + embedder.max_batch], kind="document"), embedder, count)
