@@ -113,3 +113,18 @@ def test_a_file_in_the_place_of_a_cache_is_a_storage_error(tmp_path: Path) -> No
     assert caches.read(tmp_path / "cache" / "1.matrix") is None
     with pytest.raises(StorageError, match="could not be written"):
         _write(tmp_path / "cache" / "1.matrix", b"data")
+
+
+def test_a_cache_that_is_being_removed_is_not_torn(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files go one by one, in any order, while another process reads it."""
+    remove = shutil.rmtree
+
+    def half(folder: Path, **given: bool) -> None:
+        remove(_file(cache).parent)
+        assert caches.read(cache) is None
+        caches.check(cache)
+        remove(folder, **given)
+
+    monkeypatch.setattr(shutil, "rmtree", half)
+    caches.remove(cache)
+    assert not cache.exists()

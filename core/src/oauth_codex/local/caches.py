@@ -132,6 +132,8 @@ def tidy(cache: Path) -> None:
 def remove(folder: Path) -> None:
     """Remove a cache, or one of its folders; one that is gone already is no error."""
     if folder.exists():
+        with suppress(OSError):  # first what names the files: one that somebody misses meanwhile is not torn, but gone
+            (folder / _FACTS).unlink()
         shutil.rmtree(folder, ignore_errors=True)  # a file that is still mapped somewhere may stay until the next sweep
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import threading
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oauth_codex import OAuthCodexClient
-from oauth_codex.local.catalog import blobs, remnants
+from oauth_codex import BadRequestError, OAuthCodexClient
+from oauth_codex.local.catalog import blobs, locks, remnants
 from oauth_codex.local.maintenance import collecting, contents, restoring
 
 _ROUNDS = 6
@@ -20,12 +21,13 @@ _ROUNDS = 6
 #: Adds, replaces, batches and deletes, with large content that others have too, until its input ends. Run as a program.
 _WRITER = """
 import sys, threading
-from oauth_codex import NotFoundError, OAuthCodexClient
+from concurrent.futures import ThreadPoolExecutor
+from oauth_codex import OAuthCodexClient
 
+directory, store, names = sys.argv[1:]
 LARGE = b"the same large content for all writers\\n" * 30_000
 ended = threading.Event()
-client = OAuthCodexClient("sqlite", storage_dir=sys.argv[1])
-store = client.vector_stores.list().data[0].id
+client = OAuthCodexClient("sqlite", storage_dir=directory)
 
 def write(name):
     number = 0
@@ -43,24 +45,23 @@ def write(name):
         client.vector_stores.files.delete(store, files[0])
         client.vector_stores.delete(own)
 
-threads = [threading.Thread(target=write, args=(f"{sys.argv[2]}{n}",)) for n in range(2)]
-for thread in threads:
-    thread.start()
-print("ready", flush=True)
-sys.stdin.read()
-ended.set()
-for thread in threads:
-    thread.join()
+with ThreadPoolExecutor(2) as threads:
+    written = [threads.submit(write, f"{names}{n}") for n in range(2)]
+    print("ready", flush=True)
+    sys.stdin.read()
+    ended.set()
+for each in written:
+    each.result()  # raises what was raised there
 client.close()
 """
 
 
 @contextmanager
-def _writers(directory: Path, names: str) -> Iterator[None]:
+def _writers(directory: Path, store: str, names: str) -> Iterator[None]:
     """Processes that write as long as the block runs, and must end well."""
     running = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", _WRITER, str(directory), name],
+            [sys.executable, "-W", "error", "-c", _WRITER, str(directory), store, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -75,7 +76,7 @@ def _writers(directory: Path, names: str) -> Iterator[None]:
         yield
         for each in running:
             _, said = each.communicate(timeout=120)
-            assert each.returncode == 0, said[-2000:]
+            assert each.returncode == 0, said
     finally:
         for each in running:
             if each.poll() is None:
@@ -89,9 +90,9 @@ def test_no_false_alarm_and_nothing_torn_while_others_write(
     monkeypatch.setattr(collecting, "KEPT_SECONDS", -1)
     storage = tmp_path / "storage"
     with OAuthCodexClient("sqlite", storage_dir=storage) as client:
-        client.vector_stores.create(name="shared")
+        shared = client.vector_stores.create(name="shared").id
         maintenance = client.maintenance
-        with _writers(storage, "ab"):
+        with _writers(storage, shared, "ab"):
             for number in range(_ROUNDS):
                 report = maintenance.verify()
                 assert report.findings == [], number
@@ -104,7 +105,6 @@ def test_no_false_alarm_and_nothing_torn_while_others_write(
                 assert (repaired.mended, repaired.lost) == ([], []), number
         assert maintenance.verify().ok
         audit(client)
-        maintenance.gc()  # what somebody still looked at when it was to be removed
         left = {path.name for path in (storage / "blobs").iterdir()}
         assert left == set(), "all large content was deleted"
     with OAuthCodexClient("sqlite", storage_dir=tmp_path / f"restored {_ROUNDS - 1}") as client:
@@ -173,3 +173,84 @@ def test_content_that_is_being_removed_is_no_remnant(world: Any, monkeypatch: py
     world.client.files.delete(next(file.id for file in world.client.files.list() if file.filename == "large.html"))
     assert found == [[]]
     assert list((world.directory / "blobs").iterdir()) == []
+
+
+def test_content_that_comes_again_is_no_remnant(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file has its name, and its row is not committed; the file that was there before is gone."""
+    content = b"again " * 200_000
+    before = world.directory / "blobs" / hashlib.sha256(content).hexdigest()
+    before.write_bytes(content)
+    came, looked = threading.Event(), threading.Event()
+    look, keep, share = remnants._unknown, blobs._keep, locks.share
+
+    def upload() -> None:
+        try:
+            world.client.files.create(file=("again.txt", content), purpose="assistants")
+        finally:
+            came.set()
+
+    uploading = threading.Thread(target=upload)
+
+    def shared(folder: Path) -> Any:
+        free = locks.alone(folder)
+        if free is None:
+            came.set()  # as far as it comes while somebody looks
+        else:
+            free()
+        return share(folder)
+
+    def kept(*given: Any) -> None:
+        keep(*given)
+        came.set()
+        looked.wait()
+
+    def first(*given: Any) -> Any:
+        found = look(*given)
+        before.unlink()
+        return found
+
+    def second(*given: Any) -> Any:
+        uploading.start()
+        came.wait()
+        return look(*given)
+
+    looks = [first, second]
+    monkeypatch.setattr(remnants, "_unknown", lambda *given: looks.pop(0)(*given))
+    monkeypatch.setattr(locks, "share", shared)
+    monkeypatch.setattr(blobs, "_keep", kept)
+    try:
+        assert world.client.maintenance.verify().findings == []
+    finally:
+        looked.set()
+        uploading.join()
+    assert before.read_bytes() == content
+
+
+def test_a_file_that_is_not_marked_yet_is_no_remnant(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer lives, and has just made it."""
+    found: list[Any] = []
+    mark = locks.mark
+
+    def late(descriptor: int) -> None:
+        found.append(world.client.maintenance.verify().findings)
+        mark(descriptor)
+
+    monkeypatch.setattr(remnants, "_PAUSE", 0)
+    monkeypatch.setattr(locks, "mark", late)
+    world.client.files.create(file=("again.txt", b"again " * 200_000), purpose="assistants")
+    assert found == [[]]
+
+
+def test_a_file_that_is_given_up_is_no_remnant(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer lives, and is about to remove it."""
+    found: list[Any] = []
+    unlink = Path.unlink
+
+    def late(path: Path, **given: Any) -> None:
+        found.append(world.client.maintenance.verify().findings)
+        unlink(path, **given)
+
+    monkeypatch.setattr(Path, "unlink", late)
+    with pytest.raises(BadRequestError), blobs.spool(world.directory, b"again " * 400_000, blobs.INLINE_BYTES * 2):
+        pass
+    assert found == [[]]

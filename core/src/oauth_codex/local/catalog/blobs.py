@@ -123,8 +123,8 @@ def _spooled(directory: Path | None, stream: BinaryIO, most: int | None) -> Cont
                 os.fsync(target.fileno())
     except BaseException:
         if target is not None and path is not None:
-            target.close()
             path.unlink(missing_ok=True)
+            target.close()  # after that: a file that nobody marks is taken for a remnant
         raise
     return Content(digest.hexdigest(), size, None if path else b"".join(held), path, target)
 
@@ -133,8 +133,12 @@ def _temporary(directory: Path) -> tuple[BinaryIO, Path]:
     folder = directory / "blobs"
     folder.mkdir(mode=0o700, exist_ok=True)
     while True:
-        handle, name = tempfile.mkstemp(PARTIAL_SUFFIX, PARTIAL_PREFIX, folder)  # made with mode 0600
-        locks.mark(handle)
+        release = locks.share(folder)  # until the file is marked, whoever looks for remnants must not conclude anything
+        try:
+            handle, name = tempfile.mkstemp(PARTIAL_SUFFIX, PARTIAL_PREFIX, folder)  # made with mode 0600
+            locks.mark(handle)
+        finally:
+            release()
         if os.fstat(handle).st_nlink:  # else it was taken for a remnant before it was marked
             return os.fdopen(handle, "wb", buffering=0), Path(name)
         os.close(handle)

@@ -1,7 +1,8 @@
 """Locks of folders, by which processes tell each other what they are about to do with the files in them.
 
 They end with the process that holds them. Two of them are used: that of `blobs/` is shared by whoever has changed a file there and
-has not committed the row yet, or the other way round; that of the storage directory by whoever needs the files to stay.
+has not committed the row yet, or the other way round, or has made one and not marked it; that of the storage directory by whoever
+needs the files to stay.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files in `blobs/` that nothing refers to: what is left by a process that died between changing a file and committing its row.
 
 A temporary file is marked by the process that writes it, for as long as it lives. A file of content without a row is a remnant if
-the write lock is held, or if nobody was between the two steps at a moment after the row was looked for.
+it is seen while the write lock is held, or while nobody is between the two steps.
 """
 
 from __future__ import annotations
@@ -28,13 +28,19 @@ _TRIES, _PAUSE = 100, 0.01
 
 
 def find(catalog: Catalog) -> list[Path]:
-    """What is left over, changing nothing. While others are at work without a pause, only temporary files are."""
+    """What is left over, changing nothing; nothing is while others are at work without a pause."""
     partial, content = _listed(catalog)
-    left = [path for path in partial if _is_dead(path)]
-    candidates = _unknown(catalog, content)
-    if candidates and _quiet(candidates[0].parent):
-        left += [path for path in _unknown(catalog, candidates) if path.exists()]
-    return left
+    partial = [path for path in partial if _is_dead(path)]
+    content = _unknown(catalog, content)
+    if not partial and not content:
+        return []
+    with _quiet((partial or content)[0].parent) as quiet:
+        if not quiet:
+            return []
+        # What was seen so far may have been between two steps: not marked yet, or about to be removed. Nobody is now, and nobody
+        # begins to be before the files were looked at: one that is put there a moment later has no row yet.
+        partial = [path for path in partial if _is_dead(path)]
+        return partial + [path for path in _unknown(catalog, content) if path.exists()]
 
 
 def sweep(catalog: Catalog) -> tuple[int, int]:
@@ -116,15 +122,21 @@ def _without_row(connection: Connection, paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if path.name not in known]
 
 
-def _quiet(folder: Path) -> bool:
-    """Wait for a moment at which nobody is between two steps."""
+@contextmanager
+def _quiet(folder: Path) -> Iterator[bool]:
+    """Wait for a moment at which nobody is between two steps, and let it last for the block; false if there is none."""
     for _ in range(_TRIES):
         release = locks.alone(folder)
         if release is not None:
-            release()
-            return True
+            break
         time.sleep(_PAUSE)
-    return False
+    else:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        release()
 
 
 def _removed(paths: Sequence[Path]) -> list[int]:
