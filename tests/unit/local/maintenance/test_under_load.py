@@ -254,3 +254,15 @@ def test_a_file_that_is_given_up_is_no_remnant(world: Any, monkeypatch: pytest.M
     with pytest.raises(BadRequestError), blobs.spool(world.directory, b"again " * 400_000, blobs.INLINE_BYTES * 2):
         pass
     assert found == [[]]
+
+
+def test_content_that_is_deleted_while_others_copy_it_is_no_remnant(world: Any) -> None:
+    large = next(file.id for file in world.client.files.list() if file.filename == "large.html")
+    done = locks.share(world.directory)  # as whoever makes a snapshot does
+    world.client.files.delete(large)
+    assert len(list((world.directory / "blobs").iterdir())) == 1
+    assert world.client.maintenance.verify().findings == []
+    done()
+    (finding,) = world.client.maintenance.verify().findings
+    assert finding.code == "stray_file"
+    assert world.client.maintenance.gc().removed["stray_files"] == 1

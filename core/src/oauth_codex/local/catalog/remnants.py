@@ -40,6 +40,8 @@ def find(catalog: Catalog) -> list[Path]:
         # What was seen so far may have been between two steps: not marked yet, or about to be removed. Nobody is now, and nobody
         # begins to be before the files were looked at: one that is put there a moment later has no row yet.
         partial = [path for path in partial if _is_dead(path)]
+        if content and _is_needed(content[0].parents[1]):
+            return partial  # what was deleted meanwhile goes when the copy is made
         return partial + [path for path in _unknown(catalog, content) if path.exists()]
 
 
@@ -59,6 +61,15 @@ def sweep(catalog: Catalog) -> tuple[int, int]:
     except OSError as error:
         raise StorageError(f"{error.filename!r} cannot be removed: {error.strerror}.", raw_error=error) from error
     return len(sizes), sum(sizes)
+
+
+def _is_needed(directory: Path) -> bool:
+    """Whether somebody needs all files to stay, whose removal then waits."""
+    release = locks.alone(directory)
+    if release is None:
+        return True
+    release()
+    return False
 
 
 def _removed_without_row(catalog: Catalog, paths: Sequence[Path]) -> list[int]:
