@@ -32,6 +32,8 @@ def main(directory: Path) -> dict[str, Any]:
     kept = client.files.create(file=("kept.txt", b"apples and pears"), purpose="assistants").id
     loose = client.files.create(file=("loose.txt", b"plums " * 60_000), purpose="assistants").id
     store = client.vector_stores.create(name="kept", file_ids=[kept]).id
+    soon = {"anchor": "created_at", "seconds": 3600}
+    client.files.create(file=("soon.txt", b"quinces"), purpose="assistants", expires_after=soon)
 
     filler = directory / "filler"
     with open(filler, "wb", buffering=0) as file:
@@ -68,17 +70,19 @@ def main(directory: Path) -> dict[str, Any]:
             client.vector_stores.retrieve(store).file_counts.to_dict(),
             [hit.file_id == kept for hit in client.vector_stores.search(store, query="apples").data],
             client.files.content(kept).read() == b"apples and pears",
-            len(client.files.list().data),
+            [file.filename for file in client.files.list() if file.filename != "soon.txt"],
         ]
 
     reading = []
     for _ in range(2):
-        clock.advance(1000)  # the store was not used for a while: a search notes that it is, if it can
+        # The store was not used for a while: a search notes that it is, if it can. In the second round a file has expired.
+        clock.advance(2000)
         try:
             reading.append(read())
         except Exception as error:
             reading.append(repr(error))
     filler.unlink()
+    names = sorted(file.filename for file in client.files.list())
     stuck = [batch.status for batch in client.vector_stores.files.list(store)]
     new = client.files.create(file=("new.txt", b"quinces"), purpose="assistants").id
     client.vector_stores.files.create(store, file_id=new)
@@ -86,7 +90,7 @@ def main(directory: Path) -> dict[str, Any]:
     support.audit_of(client)
     left = sorted(path.name for path in (storage / "blobs").iterdir()) if (storage / "blobs").exists() else []
     opened.close()
-    return {"outcomes": outcomes, "reading": reading, "stuck": stuck, "found": found, "left": left}
+    return {"outcomes": outcomes, "reading": reading, "stuck": stuck, "found": found, "left": left, "names": names}
 
 
 if __name__ == "__main__":

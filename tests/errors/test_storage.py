@@ -338,7 +338,8 @@ def test_a_full_disk_loses_nothing_and_stops_no_reading(tmp_path: Path) -> None:
     assert all("kept" in text for name, text in said["outcomes"].items() if name.endswith(": message"))
     done = 1 + (outcomes["attach"] == "done")
     counts = {"in_progress": 0, "completed": done, "failed": 0, "cancelled": 0, "total": done}
-    assert said["reading"] == [[counts, [True], True, 2]] * 2
+    assert said["reading"] == [[counts, [True], True, ["loose.txt", "kept.txt"]]] * 2
+    assert said["names"] == ["kept.txt", "loose.txt"], "what has expired goes when there is room"
     assert said["stuck"] == ["completed"] * done
     assert said["found"] == [True]
     assert said["left"] == []

@@ -103,3 +103,21 @@ def test_a_restored_storage_that_lacks_contents_is_a_failure(storage: Path, tmp_
     damage(storage, "DELETE FROM blobs WHERE id = 1")
     run(storage, "snapshot", tmp_path / "kept")
     assert "lost_content" in run(tmp_path / "new", "restore", tmp_path / "kept", code=1)
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["absent", "empty"])
+@pytest.mark.parametrize(
+    "command",
+    [("verify",), ("repair",), ("gc", "-n"), ("snapshot", "copy"), ("migrate", "--to-backend", "memory")],
+    ids=" ".join,
+)
+def test_a_storage_that_is_not_there_is_not_made(command: tuple[str, ...], there: bool, tmp_path: Path) -> None:
+    """Or a copy of nothing would be a success, after a misspelling or where a disk is not mounted."""
+    place = tmp_path / "misspelt"
+    if there:
+        place.mkdir()
+    said = run(place, *command, code=1)
+    assert "There is no storage in" in said
+    assert "--storage-dir" in said
+    assert place.exists() == there
+    assert not there or list(place.iterdir()) == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from oauth_codex import AsyncOAuthCodexClient, OAuthCodexClient, ParameterValidationError
+from oauth_codex import AsyncOAuthCodexClient, OAuthCodexClient, ParameterValidationError, StorageError
 from oauth_codex.client import uploads
 from oauth_codex.spi import requests as r
 
@@ -165,6 +165,8 @@ def test_a_single_upload_is_not_taken_for_several(upload: Both, backend: Any, fi
         ({"files": [b"x"], "max_concurrency": 0}, "max_concurrency"),
         ({"files": [b"x"], "max_concurrency": 1.5}, "max_concurrency"),
         ({"files": [b"x"], "file_ids": ["!"]}, "file_ids[0]"),
+        ({"files": [b"x"], "file_ids": "file-1"}, "file_ids"),
+        ({"files": [b"x"], "on_progress": 5}, "on_progress"),
         ({"files": [b"x"], "attributes": {"a": None}}, "attributes.a"),
         ({"files": [b"x"] * 2001}, "files"),
     ],
@@ -286,3 +288,23 @@ def test_nothing_is_left_when_whoever_is_told_of_progress_fails(together: Both, 
     assert "enough" in repr(caught.value)
     assert backend._files == {}
     assert created(backend) == []
+
+
+def test_a_driver_that_keeps_fewer_files_than_it_was_given_is_found_out(together: Both, backend: Any) -> None:
+    create_many = backend.files.create_many
+    backend.files.create_many = lambda request: create_many(request)[:-1]
+    with pytest.raises(StorageError, match="stored 2 of 3 files"):
+        together(together.store, files=[b"a", b"b", b"c"])
+    assert created(backend) == []
+
+
+def test_none_for_file_ids_is_none_at_all(upload: Both) -> None:
+    assert upload(upload.store, files=[b"x"], file_ids=None).file_counts.total == 1
+
+
+def test_the_batch_is_told_of_even_when_it_is_done_at_once(upload: Both, backend: Any) -> None:
+    """After the last upload as much is done as when the batch is: the batch is news all the same."""
+    told: list[tuple[int, int, Any]] = []
+    batch = upload(upload.store, files=[b"a", b"b"], on_progress=lambda *each: told.append(each))
+    assert [(done, total, type(item)) for done, total, item in told] == [(1, 2, str), (2, 2, str), (2, 2, type(batch))]
+    assert told[-1][2].id == batch.id

@@ -21,6 +21,7 @@ from oauth_codex import (
     StorageError,
 )
 from oauth_codex.embedders.hashing import HashingEmbedder
+from oauth_codex.local.catalog import expiry
 from oauth_codex.testing.story import VECTORS_ONLY
 
 STATIC = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 20}}
@@ -426,3 +427,19 @@ def test_a_target_that_fails_ends_the_run(
     monkeypatch.setattr(LocalCopying, "take_file", full)
     with pytest.raises(StorageError, match="full"):
         first.maintenance.migrate(second)
+
+
+def test_what_has_little_time_left_expires_in_time(open_client: Callable[..., Any], clock: Any, tmp_path: Path) -> None:
+    """A file is uploaded for an hour at least; one that arrives may have less left, and its time may come where nobody expects it."""
+    source = open_client("memory").client
+    target, other = open_client("sqlite", tmp_path).client, open_client("sqlite", tmp_path).client
+    soon: Any = {"anchor": "created_at", "seconds": 3600}
+    source.files.create(file=b"soon", purpose="assistants", expires_after=soon)
+    clock.advance(3500)
+    assert target.files.list().data == other.files.list().data == []
+    source.maintenance.migrate(target)
+    assert len(target.files.list().data) == 1
+    clock.advance(expiry.QUIET)
+    assert len(other.files.list().data) == 1, "another client looks again after some seconds"
+    clock.advance(100 - expiry.QUIET)
+    assert other.files.list().data == target.files.list().data == []

@@ -87,7 +87,7 @@ def test_no_time_means_no_look(client: OAuthCodexClient, backend: Any, clock: Cl
     assert backend.calls == []
 
 
-@pytest.mark.parametrize("value", [-1, math.nan, math.inf, "5", True])
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, 10**400, "5", True], ids=lambda value: str(value)[:9])
 @pytest.mark.parametrize("name", ["max_wait_seconds", "poll_interval_ms"])
 def test_wrong_terms_are_refused_before_anything_happens(
     client: OAuthCodexClient, backend: Any, name: str, value: Any
@@ -103,6 +103,17 @@ def test_wrong_terms_are_refused_before_anything_happens(
     ):
         with pytest.raises(ValueError, match=name):
             call()
+    assert backend.calls == []
+
+
+async def _told(done: int, total: int, item: object) -> None: ...
+
+
+@pytest.mark.parametrize("listener", [5, "print", _told], ids=["number", "text", "async"])
+def test_whom_to_tell_is_a_plain_function(client: OAuthCodexClient, backend: Any, listener: Any) -> None:
+    """One that would have to be awaited would never run."""
+    with pytest.raises(ValueError, match=r"on_progress.*not async"):
+        client.vector_stores.file_batches.poll("vs_1", "vsfb_1", on_progress=listener)
     assert backend.calls == []
 
 

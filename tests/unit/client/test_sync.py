@@ -293,3 +293,19 @@ def test_async_and_background(root: Path) -> None:
             assert (await client.vector_stores.retrieve(store.id)).file_counts.completed == 3
 
     asyncio.run(run())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_names_that_are_no_text_can_be_reported(client: OAuthCodexClient, store: str, tmp_path: Path) -> None:
+    """A folder of such a name, and two files of which one is called as the other is written."""
+    root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/dir\xff"))
+    root.mkdir()
+    for name in (b"bad\xff.md", rb"bad\xff.md"):
+        Path(os.fsdecode(os.fsencode(root) + b"/" + name)).write_text("words")
+    report = client.maintenance.sync(store, root, prefix="docs/")
+    assert report.directory == f"{tmp_path}/dir\\xff"
+    assert report.added == ["docs/bad\\xff.md"]
+    ((name, why),) = report.failed.items()
+    assert name == f"{tmp_path}/dir\\xff/bad\\xff.md"
+    assert "Another file is called" in why
+    assert report.to_json()

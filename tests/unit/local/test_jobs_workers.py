@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import signal
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from oauth_codex.embedders.hashing import HashingEmbedder
 from oauth_codex.local.catalog import jobs
 from oauth_codex.local.ingest import child as child_module
 from oauth_codex.local.ingest.child import Child
+from oauth_codex.local.ingest.prepare import Refused
+from oauth_codex.local.ingest.publishing import Work
+from oauth_codex.local.ingest.queue import Queue
 from oauth_codex.spi import requests as r
 from oauth_codex.types.vector_stores import VectorStore, VectorStoreFile
 
@@ -503,3 +507,21 @@ def test_waiting_threads_are_told(background: Callable[..., Any]) -> None:
         assert one.wait(60)
         assert two.wait(60)
         assert not other.has_news
+
+
+def test_what_another_embedder_must_do_now_is_given_back_at_once(room: Any) -> None:
+    """Nobody of this process can publish it any more, and those who can need not wait for a lease."""
+    embedder = HashingEmbedder()
+    store = room.add_store()
+    ids = room.attach(store, room.add_files(2))
+    queue = Queue(room.catalog, room.time, embedder, logging.getLogger("tests"))
+    with room.catalog.write() as connection:
+        queue.announce(connection, "tests", store.id, ids, mine=False)
+    task = queue.take()
+    assert task is not None
+    with room.catalog.write() as connection:
+        connection.exec_driver_sql("UPDATE stores SET embedder_fingerprint = 'another'")
+    work = [(Work(row.id, row.generation, row.blob_id), Refused("server_error", "never written")) for row in task.rows]
+    assert queue.publish(task, work) == set()
+    rows = room.query("SELECT owner, lease_until, attempts, not_before FROM jobs")
+    assert [tuple(row) for row in rows] == [(None, 0, 0, 0)] * 2

@@ -66,6 +66,24 @@ class Common:
             self.backend or backend, profile=self.profile, storage_dir=self.storage_dir or storage_dir, **options
         )
 
+    def existing_client(self) -> OAuthCodexClient:
+        """Open a client on a storage that is there: a copy of nothing, or nothing found to be wrong, would be no comfort.
+
+        Raises:
+            Failure: The driver keeps its data in a directory, and there is nothing in it.
+        """
+        from .. import registry
+
+        selection = self.selection()
+        driver = registry.load_driver(selection.driver.value, origin=selection.driver.origin)
+        directory = Path(selection.storage_dir.value)
+        if driver.local and driver.capabilities.persistent and not (directory.is_dir() and any(directory.iterdir())):
+            raise Failure(
+                f"There is no storage in {str(directory)!r} (from {selection.storage_dir.origin})."
+                " Choose the directory with --storage-dir."
+            )
+        return self.client()
+
     def selection(self, *, embedder: str | None = None) -> Selection:
         """What `client` opens, with the origin of every value; with another embedder, if one is given."""
         from .. import config

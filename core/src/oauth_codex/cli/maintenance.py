@@ -44,7 +44,7 @@ def verify(
     Others may use the storage meanwhile. The exit status is 1 if anything is
     not as it must be; 'oauth-codex repair' mends it.
     """
-    with common.client() as client, shown(common, "Verifying") as on_progress:
+    with common.existing_client() as client, shown(common, "Verifying") as on_progress:
         report = client.maintenance.verify(deep=not quick, on_progress=on_progress)
     if common.json:
         print_json(plain(report))
@@ -62,7 +62,7 @@ def repair(common: Common) -> None:
     catalog, and files with damaged text or vectors processed anew. Content that
     is lost cannot be mended: its files are listed, and the exit status is 1.
     """
-    with common.client() as client, shown(common, "Repairing") as on_progress:
+    with common.existing_client() as client, shown(common, "Repairing") as on_progress:
         report = client.maintenance.repair(on_progress=on_progress)
     if common.json:
         print_json(plain(report))
@@ -87,7 +87,7 @@ def gc(
     ] = False,
 ) -> None:
     """Remove what has expired and what nothing refers to."""
-    with common.client() as client, shown(common, "Collecting") as on_progress:
+    with common.existing_client() as client, shown(common, "Collecting") as on_progress:
         report = client.maintenance.gc(dry_run=dry_run, compact=compact, on_progress=on_progress)
     if common.json:
         print_json(plain(report))
@@ -115,7 +115,7 @@ def snapshot(
     Others may use the storage meanwhile. The exit status is 1 if contents that
     the storage should have were lost before, and are missing in the copy too.
     """
-    with common.client() as client, shown(common, "Copying") as on_progress:
+    with common.existing_client() as client, shown(common, "Copying") as on_progress:
         report = client.maintenance.snapshot(directory, on_progress=on_progress)
     if common.json:
         print_json(plain(report))

@@ -52,7 +52,7 @@ def migrate(
         options=options(to_option or [], "--to-option"),
         json=common.json,
     )
-    with common.client() as client, other.client() as target, shown(common, "Copying") as on_progress:
+    with common.existing_client() as client, other.client() as target, shown(common, "Copying") as on_progress:
         report = client.maintenance.migrate(target, on_progress=on_progress)
     if common.json:
         print_json(plain(report))

@@ -28,7 +28,7 @@ def reembed(
     from .. import registry
 
     options = common.selection(embedder=embedder).embedder_options
-    with common.client() as client, shown(common, "Embedding") as on_progress:
+    with common.existing_client() as client, shown(common, "Embedding") as on_progress:
         chosen = registry.open_embedder(embedder, options, origin="--embedder")
         report = client.maintenance.reembed(require_store(client, store).id, chosen, on_progress=on_progress)
     if common.json:

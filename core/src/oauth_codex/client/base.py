@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import messages as say
+from ..errors import StorageError
 from ..spi.operations import (
     BATCHES_CREATE,
     BATCHES_LIST_FILES,
@@ -237,7 +238,7 @@ class Core:
             raise say.below_minimum("max_concurrency", max_concurrency, 1)
         for file in files:
             check_kind(file)
-        attached = fields["file_ids"]
+        attached = fields.get("file_ids", ())
         if isinstance(attached, str) or not isinstance(attached, Sequence):
             raise say.wrong_type("file_ids", attached, "an array of file ids")
         if not files and not attached:
@@ -279,7 +280,13 @@ class Core:
         except Exception as error:
             error.add_note(f"while uploading files[{group[0][0]}] to files[{group[-1][0]}] together")
             raise
-        return [each.id for each in found]
+        ids = [each.id for each in found]
+        if len(ids) != len(requests):
+            name = self.opened.backend.name
+            short = StorageError(f"The driver '{name}' stored {len(ids)} of {len(requests)} files.", driver=name)
+            yield from self.undo(ids, short)
+            raise short
+        return ids
 
     def uploaded(self, outcomes: Sequence[list[str] | BaseException]) -> Steps[list[str]]:
         """The ids of uploads that all went well, in their order.

@@ -111,8 +111,8 @@ def _walk(
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            found.failed.append((_as_text(prefix) or folder, reason(error)))
-            found.unseen.append(_as_text(prefix))
+            found.failed.append((as_text(prefix) or folder, reason(error)))
+            found.unseen.append(as_text(prefix))
             continue
         below = []
         for entry in entries:
@@ -122,7 +122,7 @@ def _walk(
                 continue
             if entry.is_symlink():
                 found.skipped[LINK] += 1
-                found.links.append(_as_text(prefix + entry.name))
+                found.links.append(as_text(prefix + entry.name))
                 continue
             if is_folder and entry.name in silent:
                 continue
@@ -158,7 +158,7 @@ def _take(found: Survey, path: str, name: str) -> None:
     elif status.st_size == 0:
         found.skipped[EMPTY] += 1
     else:
-        found.files.append(Found(Path(path), _as_text(name), status.st_size))
+        found.files.append(Found(Path(path), as_text(name), status.st_size))
 
 
 def _without_clashes(found: Survey) -> Survey:
@@ -169,15 +169,15 @@ def _without_clashes(found: Survey) -> Survey:
         if other is not file and other.path != file.path:
             found.failed.append(
                 (
-                    str(file.path),
-                    f"Another file is called {file.name!r} too: {other.path}. Ingest it with another --prefix.",
+                    as_text(str(file.path)),
+                    f"Another file is called {file.name!r} too: {as_text(str(other.path))}. Ingest it with another --prefix.",
                 )
             )
     found.files = list(first.values())
     return found
 
 
-def _as_text(name: str) -> str:
+def as_text(name: str) -> str:
     """A name that can be stored: bytes of it that are not UTF-8 become `\\xff`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace").replace(os.sep, "/")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import messages as say
 from ..errors import ConfigurationError, NotSupportedError, ParameterValidationError
+from .polling import told_of_progress
 
 if TYPE_CHECKING:
     from ..spi.embedder import Embedder
@@ -76,9 +77,10 @@ def folder(value: Any, name: str) -> Path:
     Raises:
         ParameterValidationError: It is none.
     """
-    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+    path = os.fsdecode(value) if isinstance(value, str | os.PathLike) else ""
+    if not path or "\0" in path:
         raise say.wrong_type(name, value, "the path of a directory")
-    return Path(os.fsdecode(value))
+    return Path(path)
 
 
 def switch(value: Any, name: str) -> bool:
@@ -98,6 +100,4 @@ def listener(value: Any) -> Any:
     Raises:
         ParameterValidationError: It is neither.
     """
-    if value is not None and not callable(value):
-        raise say.wrong_type("on_progress", value, "a function of done, total and item")
-    return value
+    return None if value is None else told_of_progress(value)

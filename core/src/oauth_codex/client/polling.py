@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -51,7 +52,7 @@ class Patience:
         self.fixed_ms = fixed
         self._asked = False
         self._on_progress = _listener(on_progress)
-        self._told: tuple[int, int] | None = None
+        self._told: tuple[int, int, type] | None = None
         #: Whether news comes by itself, so that nothing was missed since the first look but what came before it.
         self.watching = False
 
@@ -72,9 +73,9 @@ class Patience:
             self._interval = int(wanted[:10]) / 1000
 
     def report(self, done: int, total: int, item: Any) -> None:
-        """Tell the caller how far it is, if that has changed."""
-        if self._on_progress is not None and self._told != (done, total):
-            self._told = done, total
+        """Tell the caller how far it is, if that has changed; after the last upload of a batch, the batch is news."""
+        if self._on_progress is not None and self._told != (done, total, type(item)):
+            self._told = done, total, type(item)
             self._on_progress(done, total, item)
 
     def counting(self, total: int) -> Callable[[Sequence[Any]], None]:
@@ -119,18 +120,29 @@ class Patience:
 
 
 def _listener(value: object) -> Callable[[int, int, Any], object] | None:
-    if value is None or isinstance(value, Omit | NotGiven):
-        return None
-    if not callable(value):
-        raise say.wrong_type("on_progress", value, "a function of done, total and item")
+    return None if value is None or isinstance(value, Omit | NotGiven) else told_of_progress(value)
+
+
+def told_of_progress(value: object) -> Callable[[int, int, Any], object]:
+    """A function that shall be told of progress, by either client.
+
+    Raises:
+        ParameterValidationError: It is none, or one that would have to be awaited.
+    """
+    if not callable(value) or inspect.iscoroutinefunction(value):
+        raise say.wrong_type("on_progress", value, "a function of done, total and item that is not async")
     return value
 
 
 def _amount(value: object, param: str) -> float | None:
     if value is None or isinstance(value, Omit | NotGiven):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        amount = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:  # an integer that no float can be
+        amount = math.nan
+    if not math.isfinite(amount):
         raise say.wrong_type(param, value, "a finite number")
-    if value < 0:
+    if amount < 0:
         raise say.below_minimum(param, value, 0, "decimal")
-    return float(value)
+    return amount

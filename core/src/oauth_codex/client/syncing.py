@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -146,7 +147,8 @@ class Mirror:
                 f"Invalid 'directory': {say.shown(str(self.root))} is no folder.", param="directory"
             )
         self.found = survey([self.root], ignored=self._ignored)
-        self.failed = {self._prefix + name: why for name, why in self.found.failed}
+        # A path, and not a name below the folder, is that of a file whose name another one has.
+        self.failed = {name if os.path.isabs(name) else self._prefix + name: why for name, why in self.found.failed}
 
     def remember(self, file: VectorStoreFile) -> None:
         """Take note of a file of the store; the newest come first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import StorageBusyError, StorageError
 from ..spi.capabilities import Capabilities
 from ..spi.driver import DriverContext
 from ..spi.embedder import Embedder
@@ -26,7 +27,13 @@ class Engine:
     expiry: Expiry
 
     def now(self, namespace: str) -> int:
-        """The time, in whole seconds, after what had expired by then was removed from the namespace."""
+        """The time, in whole seconds, after what had expired by then was removed from the namespace.
+
+        Where the storage takes nothing, as on a full disk, that is left for later: reading goes on.
+        """
         now = int(self.context.clock())
-        self.expiry.sweep(namespace, now)
+        try:
+            self.expiry.sweep(namespace, now)
+        except (StorageError, StorageBusyError) as error:
+            self.context.logger.warning("What has expired cannot be removed, and may still be found: %s", error)
         return now

@@ -387,6 +387,8 @@ def test_wrong_arguments(world: Any, tmp_path: Path) -> None:
         lambda: maintenance.gc(dry_run=1),
         lambda: maintenance.snapshot(3),
         lambda: maintenance.snapshot(""),
+        lambda: maintenance.snapshot("a\0b"),
+        lambda: maintenance.restore(tmp_path, storage_dir="a\0b"),
         lambda: maintenance.restore(tmp_path, storage_dir=None),
     ):
         with pytest.raises(ParameterValidationError):

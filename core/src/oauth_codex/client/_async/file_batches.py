@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from ...spi.operations import BATCHES_CANCEL, BATCHES_CREATE, BATCHES_LIST_FILES, BATCHES_RETRIEVE
 from ...types.sentinels import Omit, omit
@@ -333,7 +333,7 @@ class AsyncFileBatches:
         files: Iterable[FileTypes],
         purpose: str = "assistants",
         max_concurrency: int = 5,
-        file_ids: Sequence[str] = (),
+        file_ids: Sequence[str] | Omit | None = omit,
         attributes: Mapping[str, AttributeValue] | Omit | None = omit,
         poll_interval_ms: int | Omit | None = omit,
         max_wait_seconds: float | Omit | None = omit,
@@ -373,12 +373,12 @@ class AsyncFileBatches:
         checked_id("vector_store_id", vector_store_id)
         patience = self._patience("", poll_interval_ms, max_wait_seconds, on_progress)
         sources = several(files)
-        fields = _fields(vector_store_id, tuple(file_ids), None, attributes, chunking_strategy)
+        fields = _fields(vector_store_id, file_ids, None, attributes, chunking_strategy)
         tasks = await self._runner.run(self._core.batch_plan, fields, sources, purpose, max_concurrency, options)
         outcomes = await self._runner.settle(tasks, max_concurrency, patience.counting(len(sources)))
         uploaded = await self._runner.shielded(self._core.uploaded, outcomes)
         try:
-            fields["file_ids"] = [*file_ids, *uploaded]
+            fields["file_ids"] = [*cast("Sequence[str]", fields.get("file_ids", ())), *uploaded]
             found: VectorStoreFileBatch = await self._runner.run(self._core.call, BATCHES_CREATE, fields, options)
         except BaseException as error:
             await self._runner.shielded(self._core.undo, uploaded, error)

@@ -12,6 +12,7 @@ from ... import messages as say
 from ...errors import NotFoundError
 from ...spi.operations import STORE_FILES_CREATE
 from ...types.maintenance import SyncReport
+from ..finding import as_text
 from ..syncing import Difference, Mirror, next_group
 from .files import AsyncFiles
 from .vector_stores import AsyncVectorStores
@@ -43,7 +44,7 @@ class AsyncSync:
         self._stores = AsyncVectorStores(core, runner)
         self._store_id = vector_store_id
         self._mirror = mirror
-        self._report = SyncReport(vector_store_id=vector_store_id, directory=str(mirror.root), dry_run=False)
+        self._report = SyncReport(vector_store_id=vector_store_id, directory=as_text(str(mirror.root)), dry_run=False)
         self._on_progress = on_progress
 
     async def run(self, *, delete: bool, dry_run: bool) -> SyncReport:

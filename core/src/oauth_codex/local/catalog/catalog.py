@@ -205,7 +205,7 @@ class Catalog:
             if isinstance(error, OperationalError) and ("locked" in said or "busy" in said):
                 raise _busy() from error
             where = "in memory" if self.directory is None else f"in {str(self.directory)!r}"
-            advice = "Nothing of this call was kept."
+            advice = "Nothing of what was being written was kept."
             if "not a database" in said or "malformed" in said:
                 advice = "It is damaged: restore the directory from a copy, or choose another with storage_dir=."
             raise StorageError(f"The catalog {where} failed: {said}. {advice}", raw_error=error.orig) from error

@@ -1,7 +1,8 @@
 """Deleting files whose time is up, with their memberships.
 
-Whoever reads or writes a namespace first removes what has expired there by then, so that an expired file is seen nowhere. That costs
-nothing in between, because a file lives for an hour at least. Workers do it now and then, for namespaces that nobody looks at.
+Whoever reads or writes a namespace first removes what has expired there by then, so that an expired file is seen nowhere. A file
+that is uploaded lives for an hour at least; what is moved from elsewhere may have less left, so others look again after some
+seconds. Workers do it now and then, for namespaces that nobody looks at.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from . import files
 from .catalog import Catalog
 from .tables import files as table
 
-#: Shortest life of a file: nothing that is uploaded from now on expires earlier.
-SHORTEST_LIFE = 3600
+#: Seconds after which it is looked again whether something expires sooner than was known.
+QUIET = 10
+#: Seconds that a removal waits for other writers; whoever wants to read goes on then.
+_WAIT = 1.0
 #: Most files that one transaction removes.
 MOST = 200
 
@@ -36,9 +39,9 @@ class Expiry:
                 first = next_expiry(connection, namespace)
             if first is None or first > now:
                 break
-            with self._catalog.write() as connection:
+            with self._catalog.write(_WAIT) as connection:
                 purge(connection, namespace, now)
-        quiet = now + SHORTEST_LIFE
+        quiet = now + QUIET
         self._quiet[namespace] = now, quiet if first is None else min(first, quiet)
 
     def sweep_all(self, now: int) -> None:

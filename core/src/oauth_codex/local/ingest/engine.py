@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 #: A single file above this many bytes is announced before it is prepared, so that others see it in progress.
 _ANNOUNCED_FROM = 1024 * 1024
-#: Seconds after which who looks at something that is in progress begins no further file of it.
+#: Seconds after which who looks at something that is in progress begins no further file of it, or waits for other writers no more.
 _HELPING = 1.0
 
 
@@ -212,23 +213,23 @@ class Ingest:
             self.workers.wake()
         elif announced:
             try:
-                self._attend(self.queue.announced(namespace, store_id, announced))
+                task = self.queue.announced(namespace, store_id, announced)
             except (StorageError, StorageBusyError) as error:
                 self._context.logger.warning("%d files stay in progress for now: %s", len(announced), said(error))
+            else:
+                self._attend(task)
 
     def drain(self) -> int:
         """Do all work that is due: what processes left that are gone, and what nobody has begun. Return how many files were taken.
 
-        Where there are workers it is theirs, and this only wakes them.
-
-        Raises:
-            StorageError: The storage fails.
+        Where there are workers it is theirs, and this only wakes them. Where the storage takes nothing, it stays: what is there can
+        be read all the same.
         """
         if self.workers is not None:
             self.workers.wake()
             return 0
         taken = 0
-        while (task := self.queue.take()) is not None:
+        while (task := self._take()) is not None:
             taken += len(task.rows) + len(task.given_up)
             self._attend(task)
         return taken
@@ -236,20 +237,18 @@ class Ingest:
     def help(self, scope: Scope) -> bool:
         """Do some of the work that is due in what somebody looks at, so that looking again and again comes to an end.
 
-        It is one file, or what a second suffices for, and nothing while others are at work on the store.
+        It is one file, or what a second suffices for, and nothing while others are at work on the store, or where the storage takes
+        nothing.
 
         Returns:
             Whether anything was done.
-
-        Raises:
-            StorageError: The storage fails.
         """
         if self.workers is not None:
             self.workers.wake()
             return False
         begun = time.monotonic()
         helped = False
-        while (task := self.queue.take(scope)) is not None:
+        while (task := self._take(scope)) is not None:
             self._attend(task)
             helped = True
             if time.monotonic() - begun >= _HELPING:
@@ -262,17 +261,27 @@ class Ingest:
             self.workers.close()
         self.queue.close()
 
+    def _take(self, scope: Scope | None = None) -> Task | None:
+        try:
+            return self.queue.take(scope, None if scope is None else _HELPING)
+        except (StorageError, StorageBusyError) as error:
+            self._context.logger.warning("Files stay in progress for now: %s", said(error))
+            return None
+
     def _attend(self, task: Task) -> None:
         """Process files that this process holds, some dozens in one transaction.
 
-        Raises:
-            StorageError: The storage failed; what was published before stays, the rest may be taken up by anybody.
+        If the storage fails, what was published before stays, and others are tried again after a pause.
         """
         with self.queue.holding(task.claims):
             try:
                 for group, prepared in self._prepared(task.namespace, task.rows):
                     work = [Work(row.id, row.generation, row.blob_id) for row in group]
                     self.queue.publish(task, list(zip(work, prepared, strict=True)))
+            except (StorageError, StorageBusyError) as error:
+                self._context.logger.warning("%d files stay in progress for now: %s", len(task.claims), said(error))
+                with suppress(StorageError, StorageBusyError):  # then their leases run out
+                    self.queue.put_off(task, sorted(task.claims), said(error))
             except BaseException as error:
                 self.queue.release(task.claims, attempted=isinstance(error, Exception))
                 raise

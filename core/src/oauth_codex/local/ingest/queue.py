@@ -67,20 +67,23 @@ class Queue:
         """Write down work, in the transaction that inserts the attachments; with `mine` this process begins it at once."""
         return jobs.announce(connection, namespace, store_id, ids, self.now(), self.who if mine else None)
 
-    def take(self, scope: Scope | None = None) -> Task | None:
+    def take(self, scope: Scope | None = None, wait: float | None = None) -> Task | None:
         """Claim some files of one store; None if nothing is due. What was begun too often fails instead.
 
-        With a scope it is one file of it, and none while anybody is at work on the store.
+        Args:
+            scope: Claim one file of this, and none while anybody is at work on the store.
+            wait: Seconds to wait for other writers, see `Catalog.write`.
 
         Raises:
             StorageError: The storage fails.
+            StorageBusyError: Others were writing all that time.
         """
         now = self.now()
         with self._catalog.read() as connection:
             due = jobs.any_due(connection, now, self.who)
             if not due or (scope is not None and not jobs.any_due_of(connection, now, self.who, scope)):
                 return None
-        with self._catalog.write() as connection:
+        with self._catalog.write(wait) as connection:
             task = jobs.claim(connection, now, self.who, scope)
             if task is None:
                 return None
@@ -155,6 +158,15 @@ class Queue:
             still = [(at, found) for at, found in work if at.attachment_id in mine]
             if still:
                 publish(connection, task.namespace, task.store_id, still)
+            if len(mine) < len(
+                work
+            ):  # what is ours no more, or of a store that has another embedder now: that one's workers do it
+                lost = {
+                    each.attachment_id: task.claims[each.attachment_id]
+                    for each, _ in work
+                    if each.attachment_id not in mine
+                }
+                jobs.release(connection, self.who, lost, attempted=False)
             jobs.renew(connection, self.who, task.claims, self.now())
         self._tell(row for row in task.rows if row.id in mine)
         return mine
