@@ -14,8 +14,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from oauth_codex import OAuthCodexClient, registry
 from oauth_codex.spi import DriverContext
+
+settings.register_profile("unhurried", deadline=None)  # how fast a machine is says nothing of whether a test holds
+settings.load_profile("unhurried")
 
 DRIVERS = ("memory", "sqlite")
 

@@ -43,7 +43,9 @@ def install(how: How, at: int) -> list[str]:
             if how in ("kill", "power"):
                 os.kill(os.getpid(), signal.SIGKILL)
         if how == "freeze":
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # This thread first, which keeps the other ones from writing: sent to the process, any thread may take the signal, and until
+            # it does another one begins a transaction and is stopped with the lock that all writers need.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         else:
             raise failure()
 

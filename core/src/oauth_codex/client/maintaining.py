@@ -57,11 +57,11 @@ def embedder(value: Any) -> Embedder:
         ConfigurationError: It is no embedder.
     """
     from .. import registry
-    from ..spi.embedder import Embedder
+    from ..spi.embedder import is_embedder
 
     if isinstance(value, str):
         return registry.open_embedder(value, {}, origin="argument")
-    if not isinstance(value, Embedder):
+    if not is_embedder(value):
         raise ConfigurationError(
             "embedder takes the name of an embedder or an object with name, dimension, fingerprint, semantic, max_batch and"
             f" embed(), not {type(value).__name__}.",

@@ -149,7 +149,7 @@ def open_backend(given: Arguments) -> Opened:
     if given.backend is not None and not isinstance(given.backend, str):
         return _wrap(given.backend, given)
     from .. import config, registry
-    from ..spi.embedder import Embedder as EmbedderProtocol
+    from ..spi.embedder import is_embedder
 
     embedder = given.embedder
     selection = config.resolve(
@@ -171,7 +171,7 @@ def open_backend(given: Arguments) -> Opened:
     if embedder is None or isinstance(embedder, str):
         chosen = selection.embedder
         embedder = registry.open_embedder(chosen.value, selection.embedder_options, origin=chosen.origin)
-    elif not isinstance(embedder, EmbedderProtocol):
+    elif not is_embedder(embedder):
         raise ConfigurationError(
             f"embedder takes the name of an embedder or an object with name, dimension, fingerprint, semantic, max_batch and"
             f" embed(), not {type(embedder).__name__}.",

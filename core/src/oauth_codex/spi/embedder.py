@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeGuard, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +65,22 @@ class PortableEmbedder(Embedder, Protocol):
 
     @property
     def recipe(self) -> tuple[str, dict[str, Any]]: ...
+
+
+#: What `is_embedder` asks for.
+_NAMES = ("name", "dimension", "fingerprint", "semantic", "max_batch", "embed")
+
+
+def is_embedder(value: object) -> TypeGuard[Embedder]:
+    """Whether an object has all that an embedder has, itself or by way of `__getattr__`; from Python 3.12 on `isinstance` sees
+    the former only.
+    """
+    return all(hasattr(value, name) for name in _NAMES)
+
+
+def takes_words(embedder: Embedder) -> TypeGuard[WordEmbedder]:
+    """Whether an embedder is a `WordEmbedder`; see `is_embedder`."""
+    return hasattr(embedder, "embed_words")
 
 
 @dataclass(frozen=True, kw_only=True)

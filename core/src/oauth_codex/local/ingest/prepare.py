@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...messages import shown
-from ...spi.embedder import WordEmbedder
+from ...spi.embedder import takes_words
 from ..text.decode import Unreadable, read_text
 from ..text.terms import TermCounts, count_words, document_terms
 from ..text.tokens import Spans, count, windows
@@ -88,11 +87,6 @@ class Preparer:
     parsers: Mapping[str, Parser]
     chunker: Chunker | None
 
-    @cached_property
-    def _by_words(self) -> WordEmbedder | None:
-        """The embedder, if it takes counted words; asking for it each time would take a thirtieth of the work on a file."""
-        return self.embedder if isinstance(self.embedder, WordEmbedder) else None
-
     def built_in(self, filename: str) -> bool:
         """Whether the built-in reader and the token windows are all that a file needs, and no part of the caller."""
         return self.chunker is None and _extension(filename) not in self.parsers
@@ -144,15 +138,15 @@ class Preparer:
         """Add the vectors to a file that was prepared without an embedder."""
         text = prepared.text.decode()
         counts = None
-        if self._by_words is not None:
+        if self.embedder is not None and takes_words(self.embedder):
             counts = count_words(text, prepared.spans.char_start, prepared.spans.char_end)
         return self._with_vectors(prepared, text, counts)
 
     def _with_vectors(self, prepared: Prepared, text: str, counts: WordCounts | None) -> Prepared | Refused:
         assert self.embedder is not None
         try:
-            if self._by_words is not None and counts is not None:
-                vectors = self._by_words.embed_words(counts).astype(np.float16)
+            if counts is not None and takes_words(self.embedder):
+                vectors = self.embedder.embed_words(counts).astype(np.float16)
             else:
                 vectors = _vectors(self.embedder, text, prepared.spans)
         except MemoryError:

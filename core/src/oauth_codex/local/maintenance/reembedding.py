@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import ConfigurationError, NotSupportedError, StorageError
-from ...spi.embedder import WordEmbedder
+from ...spi.embedder import takes_words
 from ...types.maintenance import EmbedderIdentity, ReembedReport
 from ..catalog import blobs, reembedded, stores
 from ..ingest.prepare import unit_rows
@@ -154,7 +154,7 @@ class Reembedding:
     def _vectors(self, texts: Sequence[tuple[str, NDArray[np.int64]]]) -> list[NDArray[np.float16]]:
         embedder = self._embedder
         try:
-            if isinstance(embedder, WordEmbedder):
+            if takes_words(embedder):
                 counted = (count_words(text, spans[:, 0], spans[:, 1]) for text, spans in texts)
                 return [embedder.embed_words(each).astype(np.float16) for each in counted]
             pieces = [text[a:b] for text, spans in texts for a, b in spans.tolist()]

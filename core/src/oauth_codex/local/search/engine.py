@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row
 
 from ...errors import StorageBusyError, StorageError
 from ...spi.backends import SearchResults
-from ...spi.embedder import WordEmbedder
+from ...spi.embedder import takes_words
 from ...spi.index import IndexLost, IndexSpec
 from ...spi.limits import DEFAULT_RESULTS
 from ...spi.requests import VectorStoreSearch
@@ -212,7 +212,7 @@ class Search:
                 id=str(store.id),
                 dimension=store.embedder_dimension,
                 stamp=stamp,
-                sparse_queries=isinstance(self._embedder, WordEmbedder),
+                sparse_queries=takes_words(self._embedder),
             )
             owner = Owner(namespace, store.id, store.public_id, self._name)
             vectors = StoreVectors(owner, spec, self._provider, self._matrices, self._context.logger)
