@@ -6,6 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,12 +77,14 @@ class Common:
 
         selection = self.selection()
         driver = registry.load_driver(selection.driver.value, origin=selection.driver.origin)
-        directory = Path(selection.storage_dir.value)
-        if driver.local and driver.capabilities.persistent and not (directory.is_dir() and any(directory.iterdir())):
-            raise Failure(
-                f"There is no storage in {str(directory)!r} (from {selection.storage_dir.origin})."
-                " Choose the directory with --storage-dir."
-            )
+        if driver.local and driver.capabilities.persistent:
+            directory, origin = Path(selection.storage_dir.value), selection.storage_dir.origin
+            with suppress(NotADirectoryError, PermissionError):  # opening it says what is wrong
+                if not directory.exists() or not any(directory.iterdir()):
+                    chosen = "" if origin == "argument" else f" ({origin})"
+                    raise Failure(
+                        f"There is no storage in {str(directory)!r}{chosen}. Choose the directory with --storage-dir."
+                    )
         return self.client()
 
     def selection(self, *, embedder: str | None = None) -> Selection:

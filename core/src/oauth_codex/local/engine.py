@@ -11,6 +11,7 @@ from ..spi.embedder import Embedder
 from .catalog.catalog import Catalog
 from .catalog.expiry import Expiry
 from .ingest.engine import Ingest
+from .ingest.queue import said
 from .search.engine import Search
 
 
@@ -35,5 +36,5 @@ class Engine:
         try:
             self.expiry.sweep(namespace, now)
         except (StorageError, StorageBusyError) as error:
-            self.context.logger.warning("What has expired cannot be removed, and may still be found: %s", error)
+            self.context.logger.warning("What has expired cannot be removed, and may still be found: %s", said(error))
         return now
