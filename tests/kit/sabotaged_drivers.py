@@ -193,6 +193,17 @@ def _cut_content(real: Any, request: Any, backend: Any) -> Any:
         return io.BytesIO(stream.read()[:1000])
 
 
+def _uploads_in_another_order(real: Any, request: Any, backend: Any) -> Any:
+    return list(reversed(real(request)))
+
+
+def _equal_uploads_are_one(real: Any, request: Any, backend: Any) -> Any:
+    made, first = real(request), {}
+    for file, sent in zip(made, request.files, strict=True):
+        first.setdefault(sent.stream.getvalue(), file)
+    return [first[sent.stream.getvalue()] for sent in request.files]
+
+
 def _status_afterwards(real: Any, request: Any, backend: Any) -> Any:
     answer = real(request.model_copy(update={"filter": None}))
     return Listing(
@@ -224,6 +235,8 @@ TestForgottenUpdate = changed(vector_stores__update_file=_forgotten_update)
 TestSwallowedWriteError = changed(files__delete=_swallowed_write_error)
 TestKeyError = changed(files__retrieve=_key_error)
 TestCutContent = changed(files__content=_cut_content)
+TestUploadsInAnotherOrder = changed(files__create_many=_uploads_in_another_order)
+TestEqualUploadsAreOne = changed(files__create_many=_equal_uploads_are_one)
 TestIgnoredOrder = changed(vector_stores__list=_without("order"))
 TestStatusAfterwards = changed(vector_stores__list_files=_status_afterwards)
 TestCountsOnceSeen = suite(_counts_once_seen)

@@ -31,6 +31,8 @@ CAUGHT_BY = {
     "SwallowedWriteError": "test_write_that_fails_at_any_point_changes_nothing_and_can_be_repeated",
     "KeyError": "test_unknown_file_is_named",
     "CutContent": "test_file_comes_back_byte_for_byte",
+    "UploadsInAnotherOrder": "test_uploads_of_a_batch_keep_their_order",
+    "EqualUploadsAreOne": "test_uploads_of_a_batch_keep_their_order",
     "IgnoredOrder": "test_order_is_that_of_creation_and_desc_its_reverse",
     "StatusAfterwards": "test_status_filter_comes_before_the_page",
     "CountsOnceSeen": "test_attached_file_is_complete_and_found",

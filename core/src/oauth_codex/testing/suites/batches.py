@@ -155,7 +155,7 @@ class BatchTests(DriverTests):
     def test_uploads_of_a_batch_keep_their_order(self, client: OAuthCodexClient) -> None:
         (old,) = uploaded(client, "already there")
         store = client.vector_stores.create().id
-        contents = [b"first", b"twice", b"large " * 200_000, b"twice", b"already there", b"last"]
+        contents = [b"first", b"twice", b"twice", b"large " * 200_000, b"already there", b"last"]
         files = [(f"{number}.txt", content) for number, content in enumerate(contents)]
         batch = client.vector_stores.file_batches.upload_and_poll(store, files=files, file_ids=[old])
         assert (batch.status, batch.file_counts.completed) == ("completed", 7)
