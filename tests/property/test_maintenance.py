@@ -32,7 +32,8 @@ _HARMLESS = (
     "UPDATE attachments SET status = 'in_progress' WHERE id = {attachments}",
     "UPDATE attachments SET generation = generation + 1 WHERE id = {attachments}",
     "UPDATE stores SET revision = 0 WHERE id = {stores}",
-    "UPDATE meta SET value = '1' WHERE key = 'next_chunk'",
+    # Where no chunk is left, any number will do.
+    "UPDATE meta SET value = '1' WHERE key = 'next_chunk' AND EXISTS (SELECT 1 FROM chunks)",
     "UPDATE generations SET vectors = substr(vectors, 3) WHERE id = {generations}",
     "UPDATE segments SET live_count = 9 WHERE id = {segments}",
     "UPDATE segments SET data = x'00' WHERE id = {segments}",
