@@ -13,8 +13,15 @@ from oauth_codex import StorageBusyError, StorageError
 from oauth_codex.local.catalog import jobs
 from oauth_codex.local.ingest.queue import Queue
 from oauth_codex.spi import requests as r
+from oauth_codex.spi.waiting import time_limit
 
 pytestmark = pytest.mark.parametrize("error", [StorageError("the disk is full"), StorageBusyError("others write")])
+
+
+@pytest.fixture
+def local(open_local: Callable[..., Any], tmp_path: Path) -> Any:
+    """A backend on disk."""
+    return open_local(tmp_path)
 
 
 @contextmanager
@@ -32,13 +39,8 @@ def nothing_is_written(local: Any, monkeypatch: pytest.MonkeyPatch, error: Excep
 
 
 def test_reading_goes_on_when_what_has_expired_cannot_be_removed(
-    open_local: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    error: Exception,
+    local: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    local = open_local(tmp_path)
     backend = local.backend
     kept = local.upload(b"apples and pears").id
     soon = local.upload(b"plums", expires_after={"anchor": "created_at", "seconds": 3600}).id
@@ -61,13 +63,8 @@ def test_reading_goes_on_when_what_has_expired_cannot_be_removed(
 
 
 def test_what_was_accepted_is_done_later_and_looking_at_it_is_no_error(
-    open_local: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    error: Exception,
+    local: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    local = open_local(tmp_path)
     backend = local.backend
     ids = tuple(local.upload(b"zanzibar %d" % number).id for number in range(3))
     store = backend.vector_stores.create(r.VectorStoreCreate()).id
@@ -93,9 +90,8 @@ def test_what_was_accepted_is_done_later_and_looking_at_it_is_no_error(
 
 
 def test_a_storage_that_takes_nothing_can_be_opened_and_read(
-    open_local: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    local: Any, open_local: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    local = open_local(tmp_path)
     ids = tuple(local.upload(b"zanzibar %d" % number).id for number in range(3))
     store = local.backend.vector_stores.create(r.VectorStoreCreate()).id
 
@@ -116,3 +112,25 @@ def test_a_storage_that_takes_nothing_can_be_opened_and_read(
     while found.file_counts.in_progress:
         found = later.backend.vector_stores.retrieve(r.VectorStoreRetrieve(vector_store_id=store))
     assert found.file_counts.completed == 3
+
+
+def test_nobody_waits_longer_than_the_time_limit_of_the_call(
+    local: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Not for the removal of what has expired either, which comes before the answer."""
+    waits: list[float] = []
+
+    def refuse(_: Any, wait: float) -> None:
+        waits.append(wait)
+        raise error
+
+    local.upload(b"plums", expires_after={"anchor": "created_at", "seconds": 3600})
+    local.time.now += 4000
+    monkeypatch.setattr(local.room.catalog, "_begin_writing", refuse)
+    token = time_limit.set(0.25)
+    try:
+        local.backend.files.list(r.FileList())
+    finally:
+        time_limit.reset(token)
+    local.backend.files.list(r.FileList())
+    assert waits == [0.25, 1.0]

@@ -135,13 +135,12 @@ class Catalog:
         """A transaction that may change the catalog; it commits, durably, when the block ends without an exception.
 
         Args:
-            wait: Seconds to wait for other writers; None for the time limit of the call, at most `BUSY_SECONDS`.
+            wait: Seconds to wait for other writers, `BUSY_SECONDS` by default; never longer than the time limit of the call.
 
         Raises:
             StorageBusyError: Others were writing all that time.
         """
-        if wait is None:
-            wait = min(BUSY_SECONDS, time_limit.get() or BUSY_SECONDS)
+        wait = min(BUSY_SECONDS if wait is None else wait, time_limit.get() or BUSY_SECONDS)
         if not self._turn.acquire(timeout=wait):
             raise _busy()
         todo: list[Callable[[], None]] = []
